@@ -1,0 +1,55 @@
+# Guardian's front door. `make demo` is the first thing to try.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+
+.PHONY: help setup setup-dev demo test test-embedded check format bench lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r locks/bootstrap.txt
+
+$(VENV)/.runtime: $(UV) locks/runtime.txt pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r locks/runtime.txt -r locks/build.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime locks/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r locks/dev.txt
+	@touch $@
+
+setup: $(VENV)/.runtime ## Make .venv with the command .venv/bin/guardian (locked dependencies)
+setup-dev: $(VENV)/.dev ## The same with what tests and checks need
+
+demo: setup ## One generated day with attacks: landed, judged, measured, explained
+	@$(BIN)/guardian demo
+
+test: setup-dev ## Everything there is
+	@bash scripts/test.sh all
+
+test-embedded: setup-dev ## The part that needs Python only
+	@bash scripts/test.sh embedded
+
+check: setup-dev ## Format, lint, types, import rules, docs freshness
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/make_docs.py --check
+
+format: setup-dev ## Rewrite the code in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup-dev ## Resolve the locked dependencies anew
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --all-extras -c locks/runtime.txt -o locks/dev.txt
+	echo hatchling | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -c locks/dev.txt -o locks/build.txt
+	echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -c locks/dev.txt -o locks/bootstrap.txt
+
+clean: ## Remove the virtual environment and the home
+	rm -rf $(VENV) .guardian
