@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,6 +68,66 @@ class Settings(BaseSettings):
     bind_host: Annotated[str, Field(description="Address that API and dashboard bind.")] = (
         "127.0.0.1"
     )
+    cache_dir: Annotated[
+        Path, Field(description="Folder that keeps downloaded servers between homes.")
+    ] = Path("~/.cache/clickstream-guardian")
+    stack_host: Annotated[str, Field(description="Address that the servers of the stack bind.")] = (
+        "127.0.0.1"
+    )
+    kafka_bootstrap_servers: Annotated[
+        str | None,
+        Field(
+            description="Kafka to use; default: the three brokers of `guardian stack`.",
+            validation_alias=AliasChoices(
+                "GUARDIAN_KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"
+            ),
+        ),
+    ] = None
+    schema_registry_url: Annotated[
+        str | None,
+        Field(
+            description="Confluent-compatible registry to use; default: that of `guardian stack`.",
+            validation_alias=AliasChoices("GUARDIAN_SCHEMA_REGISTRY_URL", "SCHEMA_REGISTRY_URL"),
+        ),
+    ] = None
+    kafka_port: Annotated[
+        int, Field(ge=1, le=65533, description="Port of the first broker; the next two follow.")
+    ] = 9092
+    kafka_controller_port: Annotated[
+        int,
+        Field(ge=1, le=65533, description="Controller port of the first broker; two more follow."),
+    ] = 19092
+    schema_registry_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of the schema registry.")
+    ] = 8081
+    connect_port: Annotated[int, Field(ge=1, le=65535, description="Port of Kafka Connect.")] = 8083
+    s3_port: Annotated[int, Field(ge=1, le=65535, description="Port of the S3 server.")] = 8333
+    s3_console_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of the S3 server's console.")
+    ] = 8888
+    postgres_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of the stack's PostgreSQL.")
+    ] = 5432
+    s3_server: Annotated[
+        Literal["seaweedfs", "minio", "none"],
+        Field(description="S3 server of the stack; `none` when `GUARDIAN_S3_ENDPOINT` is another."),
+    ] = "seaweedfs"
+    s3_endpoint: Annotated[
+        str | None, Field(description="S3 to use; default: that of `guardian stack`.")
+    ] = None
+    s3_access_key: Annotated[str | None, Field(description="Access key of that S3.")] = None
+    s3_secret_key: Annotated[SecretStr | None, Field(description="Secret key of that S3.")] = None
+    s3_bucket: Annotated[str, Field(description="Bucket that holds the lake.")] = "lake"
+    topic_partitions: Annotated[
+        int, Field(ge=1, le=1024, description="Partitions of each event topic, the same for all.")
+    ] = 4
+    landing_commit_seconds: Annotated[
+        int, Field(ge=1, le=3600, description="How often Kafka Connect commits to the lake.")
+    ] = 10
+    delivery_timeout_seconds: Annotated[
+        int,
+        Field(ge=1, le=86400, description="How long a producer waits out a broker's absence."),
+    ] = 120
 
     @cached_property
     def home_path(self) -> Path:
@@ -87,7 +147,9 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         name = (
-            name if name.startswith(("GUARDIAN_", "DATABASE_", "REPLAY_")) else f"GUARDIAN_{name}"
+            name
+            if name.startswith(("GUARDIAN_", "DATABASE_", "REPLAY_", "KAFKA_", "SCHEMA_"))
+            else f"GUARDIAN_{name}"
         )
         raise UsageError(
             f"Setting {name}={first['input']!r} is not usable: {first['msg'].lower()}; "
