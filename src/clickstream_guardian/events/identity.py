@@ -1,8 +1,9 @@
 """Stable identity: the same event, and the same anomaly, have the same id wherever they are seen.
 
 An id is XXH3-128 (https://github.com/Cyan4973/xxHash, a published, versioned algorithm) of the
-parts joined by the ASCII unit separator, as 16 bytes, big-endian. It is an identity and no seal:
-see ``docs/decisions/0002-event-identity.md``.
+parts joined by the ASCII unit separator, as 16 bytes, big-endian. The session's length stands
+before it, so that no choice of session and item text can pass for another. It is an identity and
+no seal: see ``docs/decisions/0002-event-identity.md``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import polars_hash as plh
+import pyarrow as pa
 import xxhash
 
 from clickstream_guardian.events.fields import EventKind
 
 SEPARATOR = "\x1f"
-Id16 = bytes
+_WORD = pl.Series([2**64], dtype=pl.UInt128)
 
 
-def digest(*parts: str) -> Id16:
+def digest(*parts: str) -> bytes:
     """16-byte id of the given parts."""
     return xxhash.xxh3_128_digest(SEPARATOR.join(parts).encode())
 
@@ -30,7 +32,7 @@ def event_id(
     item_id: str,
     ordinal: int = 0,
     given_id: str | None = None,
-) -> Id16:
+) -> bytes:
     """Id of one event; ``event_ids`` computes the same for columns.
 
     Args:
@@ -41,13 +43,17 @@ def event_id(
         ordinal: 0 for the first of equal rows in one source, 1 for the second, …
         given_id: the id that the source itself gives; item and ordinal then play no part.
     """
-    if given_id is not None:
-        return digest(kind.name, session_id, str(occurred_us), "id", given_id)
-    return digest(kind.name, session_id, str(occurred_us), "at", item_id, str(ordinal))
+    length = str(len(session_id.encode()))
+    own = (
+        ("id", "", length, session_id, given_id)
+        if given_id is not None
+        else ("at", str(ordinal), length, session_id, item_id)
+    )
+    return digest(kind.name, str(occurred_us), *own)
 
 
 def event_ids(kind: EventKind, events: pl.DataFrame) -> pl.Series:
-    """Ids (16-byte ``Binary``) of a frame.
+    """Ids of a frame, as ``UInt128`` (the 16 bytes read as one big-endian number).
 
     Args:
         kind: click or purchase.
@@ -57,29 +63,39 @@ def event_ids(kind: EventKind, events: pl.DataFrame) -> pl.Series:
     given = "given_id" in events.columns
     parts = [
         pl.lit(kind.name),
-        pl.col("session_id"),
         pl.col("occurred_at").to_physical().cast(pl.String),
-        *(
-            [pl.lit("id"), pl.col("given_id")]
-            if given
-            else [pl.lit("at"), pl.col("item_id"), pl.col("ordinal").cast(pl.String)]
-        ),
+        pl.lit("id" if given else "at"),
+        pl.lit("") if given else pl.col("ordinal").cast(pl.String),
+        pl.col("session_id").str.len_bytes().cast(pl.String),
+        pl.col("session_id"),
+        pl.col("given_id" if given else "item_id"),
     ]
-    text = events.select(pl.concat_str(parts, separator=SEPARATOR).alias("text"))
-    number = text.select(plh.col("text").nchash.xxh3_128()).to_series()
-    return _as_bytes(number).alias("event_id")
+    text = events.select(pl.concat_str(parts, separator=SEPARATOR).alias("event_id"))
+    return text.select(plh.col("event_id").nchash.xxh3_128()).to_series()
 
 
-def _as_bytes(number: pl.Series) -> pl.Series:
-    import pyarrow as pa
-
-    raw = number.to_arrow()
-    words = np.frombuffer(raw.buffers()[1], dtype=np.uint8, count=16 * (len(raw) + raw.offset))
-    big_endian = words.reshape(-1, 16)[raw.offset :, ::-1].copy()
-    ids = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(16), len(raw), [None, pa.py_buffer(big_endian)]
+def ids_to_arrow(ids: pl.Series) -> pa.FixedSizeBinaryArray:
+    """``UInt128`` ids as the 16 bytes that the lake and the log hold."""
+    words = np.empty((len(ids), 2), dtype=">u8")
+    words[:, 0] = (ids // _WORD).cast(pl.UInt64).to_numpy()
+    words[:, 1] = ids.cast(pl.UInt64, wrap_numerical=True).to_numpy()
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(ids), [None, pa.py_buffer(words)]
     )
-    return pl.Series("event_id", ids.cast(pa.large_binary()))
+
+
+def ids_from_arrow(ids: pa.FixedSizeBinaryArray) -> pl.Series:
+    """The inverse of ``ids_to_arrow``; ids are never null."""
+    raw = np.frombuffer(ids.buffers()[1], dtype=">u8")
+    words = raw.reshape(-1, 2)[ids.offset : ids.offset + len(ids)]
+    high = pl.Series(words[:, 0].astype(np.uint64)).cast(pl.UInt128)
+    low = pl.Series(words[:, 1].astype(np.uint64)).cast(pl.UInt128)
+    return (high * _WORD + low).alias("event_id")
+
+
+def id_hex(number: int) -> str:
+    """A ``UInt128`` id as people see it: 32 hex digits."""
+    return f"{number:032x}"
 
 
 def anomaly_id(rule: str, version: int, key: str, window_start_us: int) -> str:
