@@ -1,1 +1,1 @@
-"""."""
+"""PostgreSQL: the embedded server, tables, migrations, idempotent upserts. Holds no raw events."""
