@@ -71,6 +71,17 @@ class Settings(BaseSettings):
     cache_dir: Annotated[
         Path, Field(description="Folder that keeps downloaded servers between homes.")
     ] = Path("~/.cache/clickstream-guardian")
+    java_home: Annotated[
+        Path | None,
+        Field(
+            description="Java to use for the stack; default: the one on PATH.",
+            validation_alias=AliasChoices("GUARDIAN_JAVA_HOME", "JAVA_HOME"),
+        ),
+    ] = None
+    warehouse: Annotated[
+        str | None,
+        Field(description="Where the lake lies; default: `<home>/lake`; on S3: `s3://…`."),
+    ] = None
     stack_host: Annotated[str, Field(description="Address that the servers of the stack bind.")] = (
         "127.0.0.1"
     )
@@ -133,6 +144,29 @@ class Settings(BaseSettings):
     def home_path(self) -> Path:
         """The home as an absolute path."""
         return self.home.expanduser().resolve()
+
+    @property
+    def kafka_servers(self) -> str:
+        """Bootstrap servers: those given, else the stack's three brokers."""
+        ports = range(self.kafka_port, self.kafka_port + 3)
+        stack = ",".join(f"{self.stack_host}:{port}" for port in ports)
+        return self.kafka_bootstrap_servers or stack
+
+    @property
+    def registry_url(self) -> str:
+        """Confluent-compatible base URL of the schema registry."""
+        stack = f"http://{self.stack_host}:{self.schema_registry_port}/apis/ccompat/v7"
+        return (self.schema_registry_url or stack).rstrip("/")
+
+    @property
+    def connect_url(self) -> str:
+        """Base URL of Kafka Connect."""
+        return f"http://{self.stack_host}:{self.connect_port}"
+
+    @property
+    def s3_url(self) -> str:
+        """Endpoint of the S3 that holds the lake."""
+        return (self.s3_endpoint or f"http://{self.stack_host}:{self.s3_port}").rstrip("/")
 
 
 def load_settings(**overrides: object) -> Settings:

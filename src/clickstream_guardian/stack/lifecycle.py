@@ -1,0 +1,237 @@
+"""Bring the stack up, look at it, and take it down."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from clickstream_guardian.errors import GuardianError, UsageError
+from clickstream_guardian.settings import Settings
+from clickstream_guardian.stack.connect import connect_service
+from clickstream_guardian.stack.jars import PLUGIN_SET, resolve_jars
+from clickstream_guardian.stack.java import java_for
+from clickstream_guardian.stack.kafka import kafka_services
+from clickstream_guardian.stack.postgres import postgres_service
+from clickstream_guardian.stack.probes import wait_ready
+from clickstream_guardian.stack.registry import registry_service
+from clickstream_guardian.stack.s3 import s3_service
+from clickstream_guardian.stack.secrets import StackSecrets, load_or_create_secrets, load_secrets
+from clickstream_guardian.stack.service import GROUPS, Service, with_needs
+from clickstream_guardian.stack.supervisor import Supervisor, stack_processes
+from clickstream_guardian.stack.system import outside_home
+from clickstream_guardian.stack.watch import watch_service
+
+READY_SECONDS = 120.0
+JAR_SETS = {
+    "kafka": ("kafka",),
+    "registry": ("registry",),
+    "connect": ("kafka", "iceberg-sink", PLUGIN_SET),
+}
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One line of the table that people see."""
+
+    name: str
+    address: str
+    account: str
+    state: str
+    pid: int
+    memory_bytes: int
+    up_seconds: int
+
+
+def stack_folder(settings: Settings) -> Path:
+    """Where the stack keeps everything but secrets."""
+    return settings.home_path / "stack"
+
+
+def up(settings: Settings, only: Iterable[str], report: Report) -> bool:
+    """Start the servers in order, each when those before are ready; a running one is left alone.
+
+    Args:
+        settings: ports, home, cache.
+        only: groups to start, with what they need; empty means all.
+        report: told what happens, one sentence at a time.
+
+    Returns:
+        Whether the passwords have just been made.
+
+    Raises:
+        UsageError: an unknown group; Java or Maven is missing.
+        GuardianError: a server does not become ready.
+    """
+    secrets, created = load_or_create_secrets(settings.home_path)
+    folder = stack_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    supervisor = Supervisor(folder, secrets.supervisor_password)
+    wanted = with_needs(_known(only) or _all(settings))
+    if settings.s3_server == "none":
+        wanted = tuple(name for name in wanted if name != "s3")
+    present = {state.group for state in supervisor.states()}
+    services = plan(settings, secrets, {*wanted, *present}, report)
+    for service in services:
+        if service.group in wanted and not supervisor.alive(service.name):
+            service.prepare()
+    supervisor.apply(services)
+    _start_in_order(supervisor, services, wanted, report)
+    return created
+
+
+def plan(
+    settings: Settings, secrets: StackSecrets, groups: Iterable[str], report: Report
+) -> list[Service]:
+    """The services of the groups, in starting order; resolves the Java parts they need."""
+    groups = set(groups)
+    folder = stack_folder(settings)
+    sets = {name: None for group in GROUPS if group in groups for name in JAR_SETS.get(group, ())}
+    if sets:
+        report(f"Java parts: {', '.join(sets)} (first time: downloads about 370 MB)")
+    home = settings.java_home
+    jars = resolve_jars(settings.cache_dir, sets, home)
+    services: list[Service] = []
+    if "postgres" in groups:
+        services.append(postgres_service(settings, folder, secrets))
+    if "s3" in groups:
+        services.append(s3_service(settings, folder, secrets))
+    if "kafka" in groups:
+        java = java_for(17, home)
+        services += kafka_services(settings, folder, java, jars["kafka"], secrets.kafka_cluster_id)
+    if "registry" in groups:
+        java = java_for(21, home)
+        services.append(registry_service(settings, folder, java, jars["registry"], secrets))
+    if "connect" in groups:
+        services.append(connect_service(settings, folder, java_for(17, home), jars, secrets))
+    if "watch" in groups:
+        services.append(watch_service(settings, folder, Path(sys.executable)))
+    return services
+
+
+def status(settings: Settings) -> list[ServiceStatus]:
+    """The state and memory of each server; empty if the stack is down."""
+    secrets = load_secrets(settings.home_path)
+    if secrets is None:
+        return []
+    supervisor = Supervisor(stack_folder(settings), secrets.supervisor_password)
+    states = supervisor.states()
+    groups = {state.group for state in states}
+    by_name = {s.name: s for s in plan(settings, secrets, groups, lambda _: None)}
+    rows = []
+    for state in sorted(states, key=lambda s: (list(GROUPS).index(s.group), s.name)):
+        service = by_name[state.name]
+        ready = state.state if state.state != "RUNNING" else _readiness(service)
+        rows.append(
+            ServiceStatus(
+                name=state.name,
+                address=service.address,
+                account=service.account,
+                state=ready,
+                pid=state.pid,
+                memory_bytes=_memory(state.pid),
+                up_seconds=int(time.time()) - state.started if state.pid else 0,
+            )
+        )
+    return rows
+
+
+def down(settings: Settings) -> bool:
+    """Stop every server and the supervisor; whether there was anything to stop."""
+    secrets = load_secrets(settings.home_path)
+    if secrets is None:
+        return False
+    folder = stack_folder(settings)
+    supervisor = Supervisor(folder, secrets.supervisor_password)
+    found = supervisor.running() or bool(stack_processes(folder))
+    supervisor.shutdown()
+    return found
+
+
+def destroy(settings: Settings) -> None:
+    """Stop the stack and delete everything it kept: topics, schemas, lake, database, passwords."""
+    down(settings)
+    folder = stack_folder(settings)
+    shutil.rmtree(outside_home(folder / "postgres").parent, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    (settings.home_path / "secrets" / "stack.json").unlink(missing_ok=True)
+
+
+def log_file(settings: Settings, name: str) -> Path:
+    """The log of one server.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    logs = stack_folder(settings) / "logs"
+    file = logs / f"{name}.log"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in logs.glob("*.log"))) or "none yet"
+        raise UsageError(f"There is no server {name!r} with a log; known: {known}.")
+    return file
+
+
+def _start_in_order(
+    supervisor: Supervisor, services: list[Service], wanted: Iterable[str], report: Report
+) -> None:
+    for group in wanted:
+        members = [service for service in services if service.group == group]
+        for service in members:
+            supervisor.start(service)
+        for service in members:
+            seconds = wait_ready(
+                service.name,
+                service.probe,
+                READY_SECONDS,
+                lambda name=service.name: supervisor.alive(name),  # type: ignore[misc]
+            )
+            service.finish()
+            report(f"{service.name} is ready at {service.address} ({seconds:.1f} s)")
+
+
+def _known(names: Iterable[str]) -> tuple[str, ...]:
+    wanted = tuple(names)
+    unknown = [name for name in wanted if name not in GROUPS]
+    if unknown:
+        raise UsageError(f"There is no server group {unknown[0]!r}; known: {', '.join(GROUPS)}.")
+    return wanted
+
+
+def _all(settings: Settings) -> tuple[str, ...]:
+    return tuple(GROUPS)
+
+
+def _readiness(service: Service) -> str:
+    try:
+        service.probe()
+    except Exception:
+        return "NOT READY"
+    return "READY"
+
+
+def _memory(pid: int) -> int:
+    """Resident memory of a process and its children, shared pages counted once where known."""
+    if not pid:
+        return 0
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+        return sum(_private_memory(process) for process in family)
+    except psutil.Error as error:
+        if isinstance(error, psutil.NoSuchProcess):
+            return 0
+        raise GuardianError(f"The memory of process {pid} cannot be read: {error}") from error
+
+
+def _private_memory(process: psutil.Process) -> int:
+    try:
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.rss))
+    except psutil.Error:
+        return 0

@@ -1,0 +1,56 @@
+"""The schema registry: Apicurio, through its Confluent-compatible interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clickstream_guardian.settings import Settings
+from clickstream_guardian.stack.postgres import OWNER
+from clickstream_guardian.stack.probes import answers
+from clickstream_guardian.stack.secrets import StackSecrets
+from clickstream_guardian.stack.service import Service
+
+COMPATIBILITY_PATH = "/apis/ccompat/v7"
+
+
+def registry_environment(
+    host: str, port: int, database_host: str, database_port: int, password: str
+) -> dict[str, str]:
+    """Apicurio's settings; the schemas are kept in PostgreSQL, so a kill loses none."""
+    return {
+        "QUARKUS_HTTP_HOST": host,
+        "QUARKUS_HTTP_PORT": str(port),
+        "APICURIO_STORAGE_KIND": "sql",
+        "APICURIO_STORAGE_SQL_KIND": "postgresql",
+        "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://{database_host}:{database_port}/registry",
+        "APICURIO_DATASOURCE_USERNAME": OWNER,
+        "APICURIO_DATASOURCE_PASSWORD": password,
+    }
+
+
+def registry_service(
+    settings: Settings, folder: Path, java: Path, jars: Path, secrets: StackSecrets
+) -> Service:
+    """The registry's process."""
+    own = folder / "registry"
+    port = settings.schema_registry_port
+    base = f"http://{settings.stack_host}:{port}"
+    return Service(
+        name="registry",
+        group="registry",
+        command=(
+            *(str(java), "-Xms96m", "-Xmx320m", "-XX:+UseSerialGC"),
+            *("-jar", str(jars / "quarkus-run.jar")),
+        ),
+        folder=own,
+        address=f"{base}{COMPATIBILITY_PATH}",
+        environment=registry_environment(
+            settings.stack_host,
+            port,
+            settings.stack_host,
+            settings.postgres_port,
+            secrets.postgres_password,
+        ),
+        probe=lambda: answers(f"{base}{COMPATIBILITY_PATH}/subjects"),
+        prepare=lambda: own.mkdir(parents=True, exist_ok=True),
+    )

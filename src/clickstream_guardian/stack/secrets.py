@@ -1,0 +1,66 @@
+"""Passwords of the stack: generated once for a home, kept in one private file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StackSecrets:
+    """What the servers of one home know and nobody else does."""
+
+    postgres_password: str
+    s3_access_key: str
+    s3_secret_key: str
+    supervisor_password: str
+    kafka_cluster_id: str
+
+
+def load_secrets(home: Path) -> StackSecrets | None:
+    """The home's secrets, or None if no stack was ever made in it."""
+    file = _file(home)
+    return StackSecrets(**json.loads(file.read_text())) if file.exists() else None
+
+
+def load_or_create_secrets(home: Path) -> tuple[StackSecrets, bool]:
+    """The home's secrets, and whether they have just been made."""
+    known = load_secrets(home)
+    if known is not None:
+        return known, False
+    made = StackSecrets(
+        postgres_password=secrets.token_urlsafe(18),
+        s3_access_key=secrets.token_hex(10).upper(),
+        s3_secret_key=secrets.token_urlsafe(30),
+        supervisor_password=secrets.token_urlsafe(18),
+        kafka_cluster_id=_cluster_id(),
+    )
+    write_private(_file(home), json.dumps(asdict(made), indent=2))
+    return made, True
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    temporary.replace(file)
+
+
+def _file(home: Path) -> Path:
+    return home / "secrets" / "stack.json"
+
+
+def _cluster_id() -> str:
+    """A random id in Kafka's form: 16 bytes in URL-safe base 64, not beginning with a dash."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
