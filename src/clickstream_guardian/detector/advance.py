@@ -1,0 +1,249 @@
+"""One step of the detector: what has come, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from clickstream_guardian.detector.evaluate import (
+    Folded,
+    Shape,
+    Span,
+    anomalies_of,
+    holding_windows,
+    judged_windows,
+    micros,
+    window_ids,
+)
+from clickstream_guardian.detector.folds import (
+    add_pending,
+    is_due,
+    refold,
+    split_fold,
+    with_panes,
+)
+from clickstream_guardian.detector.lateness import NEVER, late_mask, newest_after
+from clickstream_guardian.detector.model import Anomaly, Status
+from clickstream_guardian.detector.state import (
+    LOG_SCHEMA,
+    BucketState,
+    Chunk,
+    DetectorConfig,
+    PartitionKey,
+    PartitionState,
+    Tally,
+)
+from clickstream_guardian.rules.model import Rule
+
+_MAX_CHUNKS = 64
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """The next events of one partition.
+
+    Attributes:
+        kind: name of the event kind.
+        events: columns session_id, occurred_at (microseconds, UTC), item_id, event_id
+            (``UInt128``), in offset order.
+        next_offset: offset after the last of them.
+        promised_us: no event of this partition before this time is still to come.
+        silent: the partition has been read to its present end.
+        ended: nothing more will ever come.
+    """
+
+    key: PartitionKey
+    kind: str
+    events: pl.DataFrame
+    next_offset: int
+    promised_us: int = NEVER
+    silent: bool = False
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """The state after a call, and the anomalies that are new or have changed in it."""
+
+    state: BucketState
+    anomalies: tuple[Anomaly, ...]
+
+
+def advance(config: DetectorConfig, state: BucketState, arrivals: Sequence[Arrival]) -> Step:
+    """Take a bucket's next events and tell which sessions break which rules.
+
+    However a stream is cut into calls, the final anomalies are the same, with the same ids,
+    measures and evidence.
+
+    Args:
+        config: rules and numbers; the same in every call.
+        state: what the last call returned; it is not changed.
+        arrivals: at most one per partition.
+    """
+    partitions, chunk = _admit(config, state, arrivals)
+    moved = replace(state, partitions=partitions)
+    closed_us = max(state.closed_us, moved.watermark(config.lateness_us, config.idle_us))
+    if not len(chunk.events) and closed_us == state.closed_us:
+        return Step(_settle(config, moved), ())
+    logged, fresh = _log(config, moved, chunk)
+    judged, anomalies = _judge(config, logged, fresh, closed_us)
+    return Step(_settle(config, replace(judged, closed_us=closed_us)), anomalies)
+
+
+def _admit(
+    config: DetectorConfig, state: BucketState, arrivals: Sequence[Arrival]
+) -> tuple[dict[PartitionKey, PartitionState], Chunk]:
+    """Judge lateness per partition; keep what is in time and of a kind that rules look at."""
+    wanted = {rule.events for rule in config.rules}
+    partitions = dict(state.partitions)
+    kept = []
+    for arrival in arrivals:
+        before = partitions.get(arrival.key, PartitionState(concerned=arrival.kind in wanted))
+        at = arrival.events["occurred_at"].to_physical().to_numpy()
+        late = late_mask(at, before.newest_us, config.lateness_us)
+        late_count = int(late.sum())
+        partitions[arrival.key] = replace(
+            before,
+            next_offset=arrival.next_offset,
+            newest_us=newest_after(at, before.newest_us),
+            late_count=before.late_count + late_count,
+            promised_us=max(before.promised_us, arrival.promised_us),
+            silent=arrival.silent,
+            ended=arrival.ended,
+        )
+        if before.concerned and len(at):
+            events = arrival.events.filter(~late) if late_count else arrival.events
+            kept.append(_log_columns(events))
+    events = pl.concat(kept) if kept else pl.DataFrame(schema=LOG_SCHEMA)
+    newest = int(events["at"].max()) if len(events) else NEVER  # type: ignore[arg-type]
+    return partitions, Chunk(events, newest, state.partitions)
+
+
+def _log_columns(events: pl.DataFrame) -> pl.DataFrame:
+    return events.select(
+        "session_id",
+        pl.col("occurred_at").to_physical().alias("at"),
+        "item_id",
+        "event_id",
+        hash=pl.col("session_id").hash(seed=0),
+    )
+
+
+def _log(
+    config: DetectorConfig, state: BucketState, chunk: Chunk
+) -> tuple[BucketState, pl.DataFrame]:
+    """Add a call's events to log and tally; return the events of busy sessions that are new to
+    the panes: those of this call, and all that the log holds of sessions that became busy."""
+    size = state.log_size + len(chunk.events)
+    if 4 * size > len(state.tally.counts):
+        state = _regrow(state, 1 << (8 * size - 1).bit_length())
+    tally = state.tally
+    counts = tally.counts.copy()
+    slots = tally.slots(chunk.events)
+    np.add.at(counts, slots, 1)
+    busy = tally.busy.copy()
+    busy[slots[counts[slots] >= config.busy_from]] = True
+    became = busy & ~tally.busy
+    parts = [chunk.events.filter(busy[slots])]
+    if became.any():
+        parts += [old.events.filter(became[tally.slots(old.events)]) for old in state.log]
+    log = (*state.log, chunk) if len(chunk.events) else state.log
+    fresh = with_panes(pl.concat(parts), config.pane_us)
+    return replace(state, log=log, tally=Tally(counts, busy)), fresh
+
+
+def _regrow(state: BucketState, size: int) -> BucketState:
+    """A larger tally, counted anew from the log; panes are filled again as sessions turn busy."""
+    tally = Tally.empty(size)
+    for chunk in state.log:
+        np.add.at(tally.counts, tally.slots(chunk.events), 1)
+    return replace(state, tally=tally)
+
+
+def _judge(
+    config: DetectorConfig, state: BucketState, fresh: pl.DataFrame, closed_us: int
+) -> tuple[BucketState, tuple[Anomaly, ...]]:
+    """Fold what is due, apply every rule to touched and closing windows, note what was said."""
+    panes = add_pending(state.panes, fresh)
+    due = {p: f for p, f in panes.items() if is_due(f, p + config.pane_us, closed_us)}
+    if not due and (not panes or closed_us == state.closed_us):
+        return replace(state, panes=panes), ()
+    kept = {p: f for p, f in panes.items() if p not in due}
+    come = [part.select("session_id", "pane") for f in due.values() for part in f.pending]
+    new = refold([part for f in due.values() for part in (f.rows, *f.pending)], config.head_size)
+    folds = [new, *kept.values()]
+    folded = Folded(
+        tuple(fold.rows for fold in folds),
+        pl.concat([fold.heads for fold in folds]),
+        pl.concat([fold.counts for fold in folds]),
+        pl.concat([fold.items for fold in folds]),
+    )
+    touched = pl.concat(come).unique() if come else new.rows.select("session_id", "pane")
+    span = Span(state.settled_us, state.closed_us, closed_us, touched)
+    shape = Shape(config.sample_size, config.head_size)
+    reported = dict(state.reported)
+    said: list[Anomaly] = []
+    for rule in config.rules:
+        said += _apply(rule, folded, span, shape, reported)
+    reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
+    settled_us = state.watermark(config.lateness_us, None)
+    living = [pane for pane in due if pane + config.longest_us > settled_us]
+    return replace(state, panes=kept | split_fold(new, living), reported=reported), tuple(said)
+
+
+def _apply(
+    rule: Rule, folded: Folded, span: Span, shape: Shape, reported: Mapping[str, Anomaly]
+) -> list[Anomaly]:
+    """What is new to say by one rule: anomalies found or changed, and those that hold no more."""
+    judged = judged_windows(rule, folded, span)
+    holding = holding_windows(rule, folded, judged)
+    found = list(anomalies_of(rule, holding, folded, span, shape))
+    holds = {anomaly.anomaly_id for anomaly in found}
+    fallen = [
+        replace(reported[identity], status=Status.WITHDRAWN)
+        for identity in window_ids(rule, judged)
+        if identity in reported and identity not in holds
+    ]
+    return [a for a in (*found, *fallen) if reported.get(a.anomaly_id) != a]
+
+
+def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
+    """Forget what can no longer change: old chunks, the newest chunk's old events, old panes."""
+    settled_us = max(state.settled_us, state.watermark(config.lateness_us, None))
+    if settled_us == state.settled_us and len(state.log) <= _MAX_CHUNKS:
+        return state
+    counts = state.tally.counts.copy()
+    log = []
+    for index, chunk in enumerate(state.log):
+        living = chunk
+        if chunk.newest_us + config.longest_us <= settled_us:
+            living = replace(chunk, events=chunk.events.clear())
+        elif index == len(state.log) - 1:
+            recent = chunk.events.filter(pl.col("at") + config.longest_us > settled_us)
+            living = replace(chunk, events=recent)
+        if len(living.events) < len(chunk.events):
+            np.subtract.at(counts, state.tally.slots(chunk.events), 1)
+            np.add.at(counts, state.tally.slots(living.events), 1)
+        if len(living.events):
+            log.append(living)
+    return replace(
+        state,
+        settled_us=settled_us,
+        log=_compact(tuple(log)),
+        tally=Tally(counts, state.tally.busy & (counts >= config.busy_from)),
+        panes={p: f for p, f in state.panes.items() if p + config.longest_us > settled_us},
+        reported={k: a for k, a in state.reported.items() if micros(a.window_end) > settled_us},
+    )
+
+
+def _compact(log: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    """Join the older half of many small chunks, so that their number stays bounded."""
+    if len(log) <= _MAX_CHUNKS:
+        return log
+    old, young = log[: _MAX_CHUNKS // 2], log[_MAX_CHUNKS // 2 :]
+    events = pl.concat([chunk.events for chunk in old], rechunk=True)
+    joined = Chunk(events, max(chunk.newest_us for chunk in old), old[0].before)
+    return (joined, *young)

@@ -1,0 +1,221 @@
+"""A rule applied to folded panes: which windows hold, where they crossed, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from clickstream_guardian.detector.model import Anomaly, Status
+from clickstream_guardian.events.identity import anomaly_id, id_hex
+from clickstream_guardian.rules.model import OPERATORS, Count, Distinct, Measure, Ratio, Rule
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WINDOW = ["session_id", "start"]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Folded panes to judge (see ``PaneFold``); ``rows`` stay apart until needed."""
+
+    rows: tuple[pl.DataFrame, ...]
+    heads: pl.DataFrame
+    counts: pl.DataFrame
+    items: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Evidence size, and how many events of a session and pane its heads hold at the most."""
+
+    sample_size: int
+    head_size: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which windows to judge: those that end after ``settled_us`` and are touched or closing.
+
+    ``touched`` holds (session_id, pane) of what is new; a window is closing when its end lies in
+    (``closed_before_us``, ``closed_us``].
+    """
+
+    settled_us: int
+    closed_before_us: int
+    closed_us: int
+    touched: pl.DataFrame
+
+
+def judged_windows(rule: Rule, folded: Folded, span: Span) -> pl.DataFrame:
+    """Windows to judge now (session_id, start, events) that have enough events to be met."""
+    end = pl.col("start") + rule.window.size_us
+    closing = (end > span.closed_before_us) & (end <= span.closed_us)
+    windows = (
+        _in_windows(rule, folded.counts)
+        .filter(end > span.settled_us)
+        .group_by(_WINDOW)
+        .agg(events=pl.col("n").sum())
+        .filter(pl.col("events") >= rule.least_events)
+    )
+    if windows.is_empty():
+        return windows
+    touched = _in_windows(rule, span.touched).select(_WINDOW).unique()
+    marked = windows.join(touched.with_columns(is_touched=True), on=_WINDOW, how="left")
+    return marked.filter(pl.col("is_touched").fill_null(value=False) | closing).drop("is_touched")
+
+
+def window_ids(rule: Rule, windows: pl.DataFrame) -> Iterator[str]:
+    """The anomaly ids that the given windows have or would have."""
+    for session_id, start in windows.select(_WINDOW).iter_rows():
+        yield anomaly_id(rule.name, rule.version, session_id, start)
+
+
+def holding_windows(rule: Rule, folded: Folded, judged: pl.DataFrame) -> pl.DataFrame:
+    """The judged windows in which the rule holds, with a column per measure."""
+    if judged.is_empty():
+        return judged
+    measured = judged
+    for name, measure in rule.measures.items():
+        if isinstance(measure, Distinct):
+            values = _distinct(rule, measure, folded, judged).rename({"value": name})
+            measured = measured.join(values, on=_WINDOW)
+        else:
+            measured = measured.with_columns(_column(measure).alias(name))
+    return measured.filter(_condition(rule))
+
+
+def _column(measure: Measure) -> pl.Expr:
+    if isinstance(measure, Ratio):
+        return pl.col(measure.numerator).cast(pl.Float64) / pl.col(measure.denominator)
+    return pl.col("events")
+
+
+def _condition(rule: Rule) -> pl.Expr:
+    return pl.all_horizontal(
+        *(OPERATORS[t.operator](pl.col(name), t.value) for name, t in rule.when.items())  # type: ignore[arg-type]
+    )
+
+
+def _in_windows(rule: Rule, frame: pl.DataFrame) -> pl.DataFrame:
+    """Each row once per window of the rule that its pane lies in, with the window's ``start``."""
+    every, panes = rule.window.every_us, rule.window.panes
+    last = frame.with_columns(start=pl.col("pane") // every * every)
+    if panes == 1:
+        return last
+    return pl.concat([last.with_columns(pl.col("start") - k * every) for k in range(panes)])
+
+
+def _distinct(
+    rule: Rule, measure: Distinct, folded: Folded, candidates: pl.DataFrame
+) -> pl.DataFrame:
+    assert measure.field == "item_id"
+    sessions = candidates.select("session_id").unique()
+    items = folded.items.join(sessions, on="session_id", how="semi")
+    return (
+        _in_windows(rule, items)
+        .join(candidates.select(_WINDOW), on=_WINDOW, how="semi")
+        .group_by(_WINDOW)
+        .agg(value=pl.col(measure.field).n_unique().cast(pl.Int64))
+    )
+
+
+def anomalies_of(
+    rule: Rule, holding: pl.DataFrame, folded: Folded, span: Span, shape: Shape
+) -> Iterator[Anomaly]:
+    """The anomalies of windows in which the rule holds, with crossing event and sample."""
+    if holding.is_empty():
+        return
+    sessions = holding.select("session_id").unique()
+    heads = folded.heads.join(sessions, on="session_id", how="semi")
+    found = _evidence(rule, holding, heads, shape, shape.head_size)
+    missing = holding.join(found, on=_WINDOW, how="anti")
+    if len(missing):
+        rows = pl.concat(folded.rows).join(sessions, on="session_id", how="semi")
+        found = pl.concat([found, _evidence(rule, missing, rows, shape, len(rows))])
+    for row in holding.join(found, on=_WINDOW).sort(_WINDOW).iter_rows(named=True):
+        yield _anomaly(rule, row, span.closed_us)
+
+
+def _evidence(
+    rule: Rule, holding: pl.DataFrame, rows: pl.DataFrame, shape: Shape, limit: int
+) -> pl.DataFrame:
+    """Crossing event and sample of each window, looked for among its first ``limit`` events.
+
+    ``rows`` hold at least the first ``limit`` of every pane, so the first ``limit`` of a window are
+    its true beginning. Windows whose crossing lies further on are left out.
+    """
+    in_windows = (
+        _in_windows(rule, rows)
+        .join(holding.select(_WINDOW), on=_WINDOW, how="semi")
+        .sort("session_id", "start", "at", "event_id")
+        .with_columns(events=pl.int_range(1, pl.len() + 1).over(_WINDOW))
+        .filter(pl.col("events") <= limit)
+    )
+    prefixes = _with_prefix_measures(rule, in_windows)
+    crossing = prefixes.filter(_condition(rule)).group_by(_WINDOW, maintain_order=True).first()
+    sample = (
+        in_windows.filter(pl.col("events") <= shape.sample_size)
+        .group_by(_WINDOW, maintain_order=True)
+        .agg(sample_at="at", sample_items="item_id", sample_ids="event_id")
+    )
+    return crossing.select(*_WINDOW, crossed_at="at", crossed_id="event_id").join(
+        sample, on=_WINDOW
+    )
+
+
+def _with_prefix_measures(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
+    """Every measure on the window's events up to and including each row."""
+    for name, measure in rule.measures.items():
+        if isinstance(measure, Count):
+            rows = rows.with_columns(pl.col("events").alias(name))
+        elif isinstance(measure, Distinct):
+            is_new = pl.col(measure.field).is_first_distinct().over(_WINDOW)
+            rows = rows.with_columns(is_new.cast(pl.Int64).alias("is_new")).with_columns(
+                pl.col("is_new").cum_sum().over(_WINDOW).alias(name)
+            )
+        else:
+            rows = rows.with_columns(_column(measure).alias(name))
+    return rows
+
+
+def instant(micros: int) -> datetime:
+    """Microseconds since the epoch as an aware instant."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def micros(at: datetime) -> int:
+    """An aware instant as microseconds since the epoch."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def explanation(rule: Rule, measures: Mapping[str, int | float]) -> str:
+    """The rule's sentence with the measured values."""
+    shown = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in measures.items()}
+    return rule.explain.format(**shown)
+
+
+def _anomaly(rule: Rule, row: Mapping[str, Any], closed_us: int) -> Anomaly:
+    start = int(row["start"])
+    measures = {name: row[name] for name in rule.measures}
+    return Anomaly(
+        anomaly_id=anomaly_id(rule.name, rule.version, row["session_id"], start),
+        rule=rule.name,
+        rule_version=rule.version,
+        severity=rule.severity.name.lower(),
+        session_id=row["session_id"],
+        window_start=instant(start),
+        window_end=instant(start + rule.window.size_us),
+        status=Status.FINAL if start + rule.window.size_us <= closed_us else Status.OPEN,
+        measures=measures,
+        thresholds={name: threshold.text for name, threshold in rule.when.items()},
+        event_count=int(row["events"]),
+        first_crossed_at=instant(row["crossed_at"]),
+        crossed_event_id=id_hex(row["crossed_id"]),
+        explanation=explanation(rule, measures),
+        sample_at=tuple(instant(at) for at in row["sample_at"]),
+        sample_items=tuple(row["sample_items"]),
+        sample_ids=tuple(id_hex(number) for number in row["sample_ids"]),
+    )

@@ -1,0 +1,209 @@
+"""What the detector remembers of one bucket between two calls.
+
+The heart of it is the *log*: the events that may still lie in an unsettled window, as columns.
+Everything else can be derived from it or is a few numbers per partition, so a state need not be
+saved whole: a checkpoint says from which offsets the log must be read again (``resume_points``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from clickstream_guardian.detector.lateness import ALWAYS, NEVER
+from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.rules.model import Rule
+
+Counts = npt.NDArray[np.int32]
+LOG_SCHEMA: dict[str, pl.DataType] = {
+    "session_id": pl.String(),
+    "at": pl.Int64(),
+    "item_id": pl.String(),
+    "event_id": pl.UInt128(),
+    "hash": pl.UInt64(),
+}
+"""Columns of the log: ``at`` is the event time in microseconds, ``hash`` one of the session."""
+
+
+class PartitionKey(NamedTuple):
+    """A partition of a source (a file, or a topic)."""
+
+    source: str
+    partition: int
+
+
+@dataclass(frozen=True)
+class PartitionState:
+    """How far a partition has been read.
+
+    Attributes:
+        next_offset: offset of the next event to come.
+        newest_us: greatest event time seen, or ``NEVER``.
+        late_count: events found late so far.
+        promised_us: the host's word that no event before this time is still to come.
+        ended: nothing more will ever come.
+        silent: at the end of what there is for now (an idle partition of a live log).
+        concerned: whether the rules look at its kind of event.
+    """
+
+    next_offset: int = 0
+    newest_us: int = NEVER
+    late_count: int = 0
+    promised_us: int = NEVER
+    ended: bool = False
+    silent: bool = False
+    concerned: bool = True
+
+    def watermark(self, lateness_us: int) -> int:
+        """Event time before which no event in time is still to come."""
+        allowed = NEVER if self.newest_us == NEVER else self.newest_us - lateness_us
+        return max(allowed, self.promised_us)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The events of one call that were in time, and where the partitions stood before that call."""
+
+    events: pl.DataFrame
+    newest_us: int
+    before: Mapping[PartitionKey, PartitionState]
+
+
+@dataclass(frozen=True)
+class PaneFold:
+    """One pane's events of busy sessions.
+
+    ``rows`` are distinct and sorted by (session_id, at, event_id); ``heads`` are each session's
+    first ones, ``counts`` holds (session_id, pane, n), ``items`` the distinct (session_id, pane,
+    item_id). ``pending`` has come since.
+    """
+
+    rows: pl.DataFrame
+    heads: pl.DataFrame
+    counts: pl.DataFrame
+    items: pl.DataFrame
+    pending: tuple[pl.DataFrame, ...] = ()
+
+    @property
+    def pending_count(self) -> int:
+        """How many rows wait to be folded."""
+        return sum(len(frame) for frame in self.pending)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Events per slot of a session-hash table: an upper bound of any one session's events.
+
+    Only sessions whose slot holds enough events for some rule are looked at closely. The bound is
+    never below the truth, so the result is exact; a shared slot costs time, nothing else.
+    """
+
+    counts: Counts
+    busy: npt.NDArray[np.bool_]
+
+    @property
+    def mask(self) -> np.uint64:
+        """Turns a hash into a slot."""
+        return np.uint64(len(self.counts) - 1)
+
+    def slots(self, events: pl.DataFrame) -> npt.NDArray[np.int64]:
+        """The slot of each event."""
+        return (events["hash"].to_numpy() & self.mask).astype(np.int64)
+
+    @staticmethod
+    def empty(size: int) -> Tally:
+        """A table of ``size`` (a power of two) slots."""
+        return Tally(np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.bool_))
+
+
+@dataclass(frozen=True)
+class BucketState:
+    """Everything remembered of a bucket.
+
+    Attributes:
+        settled_us: windows that end at or before it are settled: no event can change them.
+        closed_us: windows that end at or before it have been reported as final.
+        reported: what was last said of each unsettled window, by anomaly_id.
+    """
+
+    partitions: Mapping[PartitionKey, PartitionState] = field(default_factory=dict)
+    settled_us: int = NEVER
+    closed_us: int = NEVER
+    log: tuple[Chunk, ...] = ()
+    tally: Tally = field(default_factory=lambda: Tally.empty(1 << 12))
+    panes: Mapping[int, PaneFold] = field(default_factory=dict)
+    reported: Mapping[str, Anomaly] = field(default_factory=dict)
+
+    @property
+    def log_size(self) -> int:
+        """Events in the log."""
+        return sum(len(chunk.events) for chunk in self.log)
+
+    def resume_points(self) -> Mapping[PartitionKey, PartitionState]:
+        """Where each partition must be read from to make this state anew.
+
+        Together with ``settled_us`` they are a checkpoint: a fresh state made by ``resumed`` and
+        fed from there reports every unsettled window just as this one would.
+        """
+        return self.log[0].before if self.log else self.partitions
+
+    @staticmethod
+    def resumed(points: Mapping[PartitionKey, PartitionState], settled_us: int) -> BucketState:
+        """The state to go on with from a checkpoint."""
+        return BucketState(partitions=dict(points), settled_us=settled_us, closed_us=settled_us)
+
+    def watermark(self, lateness_us: int, idle_us: int | None) -> int:
+        """The least watermark over the partitions concerned.
+
+        Args:
+            lateness_us: the allowed lateness.
+            idle_us: leave out silent partitions that are more than this behind the newest; None
+                leaves out none (what can still change a window, rather than what is waited for).
+        """
+        open_ones = [p for p in self.partitions.values() if p.concerned and not p.ended]
+        if not open_ones:
+            return ALWAYS if any(p.concerned for p in self.partitions.values()) else NEVER
+        marks = [(p.watermark(lateness_us), p.silent) for p in open_ones]
+        newest = max(mark for mark, _ in marks)
+        behind = NEVER if idle_us is None or newest == NEVER else newest - idle_us
+        return min(mark for mark, silent in marks if not (silent and mark < behind))
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """The rules and the few numbers a detector works by.
+
+    Attributes:
+        idle_us: event time after which a partition read to its end no longer holds windows open.
+        sample_size: events kept as evidence.
+    """
+
+    rules: tuple[Rule, ...]
+    lateness_us: int = 10_000_000
+    idle_us: int = 300_000_000
+    sample_size: int = 100
+
+    @property
+    def pane_us(self) -> int:
+        """The common pane: every window of every rule is a whole number of panes."""
+        return int(np.gcd.reduce([rule.window.every_us for rule in self.rules]))
+
+    @property
+    def longest_us(self) -> int:
+        """The longest window."""
+        return max(rule.window.size_us for rule in self.rules)
+
+    @property
+    def head_size(self) -> int:
+        """Events of a session and pane among which evidence is looked for first."""
+        return max(self.sample_size, *(4 * rule.least_events for rule in self.rules))
+
+    @property
+    def busy_from(self) -> int:
+        """Fewest events with which a session can meet any rule."""
+        return min(rule.least_events for rule in self.rules)

@@ -1,0 +1,290 @@
+"""Rule files become rules; what is wrong with one is said with file, line and the nearest word."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from clickstream_guardian.errors import UsageError
+from clickstream_guardian.events.fields import CLICK, EVENT_KINDS, EventKind
+from clickstream_guardian.rules.model import (
+    OPERATORS,
+    Count,
+    Distinct,
+    Measure,
+    Ratio,
+    Rule,
+    Severity,
+    Threshold,
+    Window,
+)
+
+_KEYS = ("rule", "version", "key", "events", "window", "measures", "when", "severity", "explain")
+_UNITS_US = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
+_DURATION = re.compile(r"(\d{1,6})(ms|s|m|h)")
+_THRESHOLD = re.compile(r"(>=|<=|>|<)\s*(\d+(?:\.\d+)?)")
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+_MEASURE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MAX_WINDOW_US = 24 * _UNITS_US["h"]
+_MAX_PANES = 360
+_MAX_FILE_BYTES = 64 * 1024
+_DISTINCT_FIELDS = ("item_id",)
+
+
+class RuleError(UsageError):
+    """A rule file cannot be used; the message begins with ``file:line``."""
+
+
+def load_catalogue(folder: Path | None = None) -> tuple[Rule, ...]:
+    """All rules of a folder (``*.yaml``), by file name; the built-in catalogue by default.
+
+    Raises:
+        RuleError: a file is wrong, or two rules share a name.
+    """
+    if folder is None:
+        root = resources.files("clickstream_guardian.rules") / "catalogue"
+        files = [(f.name, f.read_text("utf-8")) for f in root.iterdir() if f.name.endswith(".yaml")]
+    else:
+        if not folder.is_dir():
+            raise RuleError(f"{folder}: no such folder of rules; set GUARDIAN_RULES_DIR to one.")
+        files = [(str(path), read_rule_file(path)) for path in folder.glob("*.yaml")]
+    rules = tuple(parse_rule(text, place) for place, text in sorted(files))
+    if not rules:
+        raise RuleError(f"{folder}: holds no *.yaml rule; add one or unset GUARDIAN_RULES_DIR.")
+    _refuse_same_names(rules)
+    return rules
+
+
+def read_rule_file(path: Path) -> str:
+    """The text of a rule file.
+
+    Raises:
+        RuleError: it cannot be read, is too large, or is not UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RuleError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
+    if len(data) > _MAX_FILE_BYTES:
+        raise RuleError(f"{path}: {len(data)} bytes are too many; a rule fits in 64 KiB.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise RuleError(f"{path}:{line}: is not UTF-8; save the file as UTF-8.") from error
+
+
+def parse_rule(text: str, place: str) -> Rule:
+    """One rule from its YAML text.
+
+    Args:
+        text: the file's contents.
+        place: file name for messages.
+
+    Raises:
+        RuleError: with ``place:line`` and, for an unknown word, the nearest valid one.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise RuleError(f"{place}:{line}: is not YAML: {problem}; mend the line.") from error
+    return _RuleReader(place).read(root)
+
+
+class _RuleReader:
+    """Reads one file's nodes; holds only the file's name."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def fail(self, node: yaml.Node | None, sentence: str) -> RuleError:
+        line = node.start_mark.line + 1 if node is not None else 1
+        return RuleError(f"{self.place}:{line}: {sentence}")
+
+    def read(self, root: yaml.Node | None) -> Rule:
+        fields = self.mapping(root, "a rule", _KEYS)
+        for key in _KEYS:
+            if key not in fields:
+                raise self.fail(root, f"the rule has no `{key}`; add it.")
+        kind = self.event_kind(fields["events"])
+        measures = self.measures(fields["measures"])
+        return Rule(
+            name=self.name(fields["rule"]),
+            version=self.version(fields["version"]),
+            key=self.choice(fields["key"], "key", ["session_id"]),
+            events=kind.name,
+            window=self.window(fields["window"]),
+            measures=measures,
+            when=self.when(fields["when"], measures),
+            severity=Severity[
+                self.choice(
+                    fields["severity"], "severity", [s.name.lower() for s in Severity]
+                ).upper()
+            ],
+            explain=self.explain(fields["explain"], measures),
+            place=self.place,
+        )
+
+    def mapping(
+        self, node: yaml.Node | None, what: str, words: Sequence[str] | None = None
+    ) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(node, f"{what} is written as `name: value` pairs.")
+        result: dict[str, yaml.Node] = {}
+        for key_node, value in node.value:
+            key = self.text(key_node, "a name")
+            if words is not None and key not in words:
+                raise self.fail(key_node, self.unknown(f"word in {what}", key, words))
+            if key in result:
+                raise self.fail(key_node, f"`{key}` stands twice; keep one.")
+            result[key] = value
+        return result
+
+    def text(self, node: yaml.Node, what: str) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.fail(node, f"{what} is one plain value, not a list or a mapping.")
+        return str(node.value)
+
+    @staticmethod
+    def unknown(what: str, value: str, words: Iterable[str]) -> str:
+        words = list(words)
+        near = difflib.get_close_matches(value.lower(), words, n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`?" if near else f"it is one of {', '.join(words)}."
+        return f"unknown {what}: `{value[:80]}`; {hint}"
+
+    def choice(self, node: yaml.Node, what: str, words: Sequence[str]) -> str:
+        value = self.text(node, what)
+        if value not in words:
+            raise self.fail(node, self.unknown(what, value, words))
+        return value
+
+    def event_kind(self, node: yaml.Node) -> EventKind:
+        name = self.choice(node, "events", [CLICK.name])
+        return next(kind for kind in EVENT_KINDS if kind.name == name)
+
+    def name(self, node: yaml.Node) -> str:
+        value = self.text(node, "rule")
+        if not _NAME.fullmatch(value):
+            raise self.fail(
+                node, f"rule name `{value[:80]}` is not in capitals, digits and underscores."
+            )
+        return value
+
+    def version(self, node: yaml.Node) -> int:
+        value = self.text(node, "version")
+        if not re.fullmatch(r"[1-9]\d{0,8}", value):
+            raise self.fail(node, f"version `{value[:80]}` is not a whole number from 1.")
+        return int(value)
+
+    def duration(self, node: yaml.Node) -> int:
+        value = self.text(node, "a duration")
+        match = _DURATION.fullmatch(value)
+        if match is None or int(match[1]) == 0:
+            raise self.fail(
+                node, f"duration `{value[:80]}` is not a number with ms, s, m or h, such as 10s."
+            )
+        length = int(match[1]) * _UNITS_US[match[2]]
+        if length > _MAX_WINDOW_US:
+            raise self.fail(node, f"duration `{value}` is longer than a window may be (24h).")
+        return length
+
+    def window(self, node: yaml.Node) -> Window:
+        fields = self.mapping(node, "window", ["tumbling", "hopping"])
+        if len(fields) != 1:
+            raise self.fail(node, "a window is either `tumbling` or `hopping`; name one.")
+        if "tumbling" in fields:
+            size = self.duration(fields["tumbling"])
+            return Window(size, size)
+        parts = self.mapping(fields["hopping"], "hopping", ["size", "every"])
+        if set(parts) != {"size", "every"}:
+            raise self.fail(fields["hopping"], "a hopping window has a `size` and an `every`.")
+        size, every = self.duration(parts["size"]), self.duration(parts["every"])
+        if size % every or size // every > _MAX_PANES:
+            raise self.fail(
+                parts["every"],
+                f"`size` must be a whole number of times `every`, at most {_MAX_PANES} times.",
+            )
+        return Window(size, every)
+
+    def measures(self, node: yaml.Node) -> Mapping[str, Measure]:
+        result: dict[str, Measure] = {}
+        for name, value in self.mapping(node, "measures").items():
+            if not _MEASURE_NAME.fullmatch(name):
+                raise self.fail(value, f"measure name `{name[:80]}` is not in small letters.")
+            result[name] = self.measure(value, result)
+        if not result:
+            raise self.fail(
+                node, "the rule measures nothing; add a measure such as `clicks: count`."
+            )
+        return result
+
+    def measure(self, node: yaml.Node, known: Mapping[str, Measure]) -> Measure:
+        if isinstance(node, yaml.ScalarNode):
+            self.choice(node, "measure", ["count"])
+            return Count()
+        fields = self.mapping(node, "measure", ["distinct", "ratio"])
+        if len(fields) != 1:
+            raise self.fail(node, "a measure is one of `count`, `distinct`, `ratio`.")
+        if "distinct" in fields:
+            return Distinct(self.choice(fields["distinct"], "field", _DISTINCT_FIELDS))
+        return self.ratio(fields["ratio"], known)
+
+    def ratio(self, node: yaml.Node, known: Mapping[str, Measure]) -> Ratio:
+        if not isinstance(node, yaml.SequenceNode) or len(node.value) != 2:
+            raise self.fail(node, "a ratio is a list of two measures: [numerator, denominator].")
+        counts = [name for name, measure in known.items() if not isinstance(measure, Ratio)]
+        if not counts:
+            raise self.fail(
+                node, "a ratio divides two measures that stand above it; there is none."
+            )
+        top, bottom = (self.choice(part, "measure", counts) for part in node.value)
+        return Ratio(top, bottom)
+
+    def when(self, node: yaml.Node, measures: Mapping[str, Measure]) -> Mapping[str, Threshold]:
+        fields = self.mapping(node, "when", list(measures))
+        if not fields:
+            raise self.fail(node, 'the rule has no threshold; add one such as `clicks: ">= 50"`.')
+        return {name: self.threshold(value) for name, value in fields.items()}
+
+    def threshold(self, node: yaml.Node) -> Threshold:
+        text = self.text(node, "a threshold")
+        match = _THRESHOLD.fullmatch(text.strip())
+        if match is None or len(match[2]) > 15:
+            signs = ", ".join(OPERATORS)
+            raise self.fail(
+                node,
+                f'threshold `{text[:80]}` is not one of {signs} and a number, such as ">= 50".',
+            )
+        return Threshold(match[1], float(match[2]), f"{match[1]} {match[2]}")
+
+    def explain(self, node: yaml.Node, measures: Mapping[str, Measure]) -> str:
+        text = self.text(node, "explain")
+        try:
+            parts = list(string.Formatter().parse(text))
+        except ValueError as error:
+            raise self.fail(node, f"explain `{text[:80]}` has a loose brace; close it.") from error
+        for _, name, spec, conversion in parts:
+            if name is not None and (name not in measures or spec or conversion):
+                raise self.fail(node, self.unknown("measure in explain", name, measures))
+        if not "".join(literal for literal, *_ in parts).strip():
+            raise self.fail(node, "explain has no words; say what the measures mean.")
+        return text
+
+
+def _refuse_same_names(rules: Sequence[Rule]) -> None:
+    seen: dict[str, str] = {}
+    for rule in rules:
+        if rule.name in seen:
+            raise RuleError(
+                f"{rule.place}:1: rule {rule.name} stands in {seen[rule.name]} too; rename one."
+            )
+        seen[rule.name] = rule.place
