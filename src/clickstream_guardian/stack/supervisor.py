@@ -199,7 +199,7 @@ def stack_processes(folder: Path) -> list[psutil.Process]:
 
 
 def kill_strays(folder: Path) -> None:
-    """End servers that outlived their supervisor (it was killed), so that ports and files are free."""
+    """End servers that outlived their killed supervisor, so that ports and files are free."""
     strays = stack_processes(folder)
     for sign, patience in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0)):
         for process in strays:

@@ -24,7 +24,7 @@ def outside_home(folder: Path) -> Path:
 
 
 def socket_path(folder: Path, name: str) -> Path:
-    """Where a Unix socket of a folder lies: in it, or, if its path is too long, in the temp folder."""
+    """Where a Unix socket of a folder lies: in it, or in the temp folder if its path is long."""
     inside = folder / name
     if len(str(inside)) <= SOCKET_LIMIT:
         return inside

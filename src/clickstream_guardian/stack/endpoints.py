@@ -1,0 +1,81 @@
+"""Where the cluster's database, catalog and lake are, and what opens them."""
+
+from __future__ import annotations
+
+import shlex
+
+from pyarrow.fs import S3FileSystem
+
+from clickstream_guardian.errors import UsageError
+from clickstream_guardian.settings import Settings
+from clickstream_guardian.stack.postgres import database_url
+from clickstream_guardian.stack.s3 import REGION, s3_files, s3_keys
+from clickstream_guardian.stack.secrets import StackSecrets, load_secrets
+
+
+def cluster_secrets(settings: Settings) -> StackSecrets:
+    """The home's secrets.
+
+    Raises:
+        UsageError: no stack was ever made here.
+    """
+    secrets = load_secrets(settings.home_path)
+    if secrets is None:
+        raise UsageError(
+            f"There is no stack in {settings.home_path}; make one with `guardian stack up`."
+        )
+    return secrets
+
+
+def cluster_database_url(settings: Settings) -> str:
+    """The database of the cluster profile: ``DATABASE_URL`` if given, else the stack's."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return database_url(settings, cluster_secrets(settings))
+
+
+def catalog_uri(settings: Settings) -> str:
+    """The same database as PyIceberg's SqlCatalog wants it."""
+    return cluster_database_url(settings).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def warehouse(settings: Settings) -> str:
+    """Where the cluster's lake lies."""
+    return settings.warehouse or f"s3://{settings.s3_bucket}/warehouse"
+
+
+def lake_properties(settings: Settings) -> dict[str, str]:
+    """What PyIceberg needs to read and write a lake on the cluster's S3."""
+    access, secret = s3_keys(settings, cluster_secrets(settings))
+    return {
+        "s3.endpoint": settings.s3_url,
+        "s3.access-key-id": access,
+        "s3.secret-access-key": secret,
+        "s3.region": REGION,
+        "s3.path-style-access": "true",
+        "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+    }
+
+
+def lake_files(settings: Settings) -> S3FileSystem:
+    """The cluster's S3 as an Arrow file system."""
+    return s3_files(settings, cluster_secrets(settings))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Variables that make every other command work on the cluster's database and lake."""
+    access, secret = s3_keys(settings, cluster_secrets(settings))
+    return {
+        "DATABASE_URL": cluster_database_url(settings),
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_servers,
+        "SCHEMA_REGISTRY_URL": settings.registry_url,
+        "GUARDIAN_WAREHOUSE": warehouse(settings),
+        "GUARDIAN_S3_ENDPOINT": settings.s3_url,
+        "GUARDIAN_S3_ACCESS_KEY": access,
+        "GUARDIAN_S3_SECRET_KEY": secret,
+    }
+
+
+def as_exports(variables: dict[str, str]) -> str:
+    """Lines for a shell's ``eval``."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
