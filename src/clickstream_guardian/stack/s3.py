@@ -14,6 +14,7 @@ from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.probes import answers
 from clickstream_guardian.stack.secrets import StackSecrets, write_private
 from clickstream_guardian.stack.service import Service
+from clickstream_guardian.stack.system import socket_path
 
 REGION = "us-east-1"
 
@@ -82,6 +83,10 @@ def _seaweedfs(settings: Settings, folder: Path, secrets: StackSecrets) -> Servi
             *(f"-master.port={port + 1}", f"-volume.port={port + 2}", "-volume.max=200"),
             *("-master.volumeSizeLimitMB=512", "-filer", f"-filer.port={settings.s3_console_port}"),
             *("-s3", f"-s3.port={port}", f"-s3.config={who}"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
+            *("-master.electionTimeout=1s", "-volume.preStopSeconds=1"),
+            f"-filer.localSocket={socket_path(own, 'filer.sock')}",
+            f"-s3.localSocket={socket_path(own, 's3.sock')}",
         ),
         folder=own,
         address=f"http://{host}:{port}",
