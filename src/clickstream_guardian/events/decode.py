@@ -20,6 +20,8 @@ from clickstream_guardian.events.rejections import Reason, Rejection, reject
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FUTURE_TOLERANCE = timedelta(seconds=60)
+MAX_FIELD_BYTES = 8192
+"""A field longer than this is rejected; the longest addresses that browsers send are shorter."""
 
 _INSTANT = pl.Datetime("us", "UTC")
 _STRICT_INSTANT = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})$"
@@ -56,8 +58,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a chunk held: ``events`` in line order (columns ``row``, ``line_number``, the fields
-    that the layout has, ``given_id`` where the source gives ids) and the rejections."""
+    """What a chunk held.
+
+    Attributes:
+        events: in line order; columns ``row``, ``line_number``, the fields that the layout has, and
+            ``given_id`` where the source gives ids.
+        rows: non-blank lines.
+        lines: all lines.
+    """
 
     events: pl.DataFrame
     rejections: tuple[Rejection, ...]
@@ -93,16 +101,12 @@ def missing_columns(layout: Layout) -> tuple[str, ...]:
     return tuple(name for name in required if name not in layout.columns)
 
 
-def decode_lines(
-    layout: Layout, chunk: bytes, first_row: int, first_line: int, received_at: datetime
-) -> Decoded:
-    """Decode whole lines.
+def decode_lines(layout: Layout, chunk: bytes, received_at: datetime) -> Decoded:
+    """Decode whole lines; rows are counted from 0 and lines from 1 within the chunk.
 
     Args:
         layout: the file's layout.
         chunk: complete lines, each ended by a newline but perhaps the last.
-        first_row: position of the chunk's first non-blank line among those of the file, from 0.
-        first_line: line number of the chunk's first line, from 1.
         received_at: when the source was read; bounds ``time_out_of_range``.
     """
     if not chunk:
@@ -115,9 +119,9 @@ def decode_lines(
     columns = len(layout.columns)
     text = _split_columns(layout, chunk) if _is_regular(chunk, lines, columns) else None
     if text is None:
-        return _decode_irregular(layout, chunk, first_row, first_line, received_at)
-    rows = np.arange(first_row, first_row + lines, dtype=np.int64)
-    numbers = np.arange(first_line, first_line + lines, dtype=np.int64)
+        return _decode_irregular(layout, chunk, received_at)
+    rows = np.arange(lines, dtype=np.int64)
+    numbers = rows + 1
     events, rejected = _decode_values(layout, text, rows, numbers, received_at)
     return Decoded(events, tuple(rejected), lines, lines)
 
@@ -150,17 +154,15 @@ def _split_columns(layout: Layout, chunk: bytes) -> pl.DataFrame | None:
         return None
 
 
-def _decode_irregular(
-    layout: Layout, chunk: bytes, first_row: int, first_line: int, received_at: datetime
-) -> Decoded:
+def _decode_irregular(layout: Layout, chunk: bytes, received_at: datetime) -> Decoded:
     """Set the odd lines of a chunk apart and decode the others."""
     kept: list[bytes] = []
     rows: list[int] = []
     numbers: list[int] = []
     rejected: list[Rejection] = []
-    row = first_row
+    row = 0
     lines = chunk.split(b"\n")[:-1]
-    for number, line in enumerate(lines, start=first_line):
+    for number, line in enumerate(lines, start=1):
         if not line.strip(b" \t\r"):
             continue
         reason = _oddity(line, len(layout.columns))
@@ -172,13 +174,13 @@ def _decode_irregular(
             rejected.append(reject(row, number, reason, line))
         row += 1
     if not kept:
-        return Decoded(_empty(layout), tuple(rejected), row - first_row, len(lines))
+        return Decoded(_empty(layout), tuple(rejected), row, len(lines))
     text = _split_columns(layout, b"\n".join(kept) + b"\n")
     assert text is not None  # _oddity has counted each line's fields
     positions = np.array(rows, dtype=np.int64), np.array(numbers, dtype=np.int64)
     events, bad_values = _decode_values(layout, text, *positions, received_at)
     ordered = sorted([*rejected, *bad_values], key=lambda rejection: rejection.row)
-    return Decoded(events, tuple(ordered), row - first_row, len(lines))
+    return Decoded(events, tuple(ordered), row, len(lines))
 
 
 def _oddity(line: bytes, columns: int) -> Reason | None:
@@ -225,6 +227,7 @@ def _checks(
     at = frame["occurred_at"]
     latest = received_at + FUTURE_TOLERANCE
     checks = [
+        (_too_long(text), Reason.LINE_TOO_LONG),
         (text["text_session_id"] == "", Reason.EMPTY_SESSION),
         (at.is_null(), Reason.BAD_TIMESTAMP),
         (text["text_item_id"] == "", Reason.EMPTY_ITEM),
@@ -236,6 +239,11 @@ def _checks(
         if name in layout.columns:
             checks.append(((text[f"text_{name}"] != "") & frame[name].is_null(), reason))
     return checks
+
+
+def _too_long(text: pl.DataFrame) -> pl.Series:
+    longest = text.select(pl.max_horizontal(pl.all().str.len_bytes())).to_series()
+    return longest > MAX_FIELD_BYTES
 
 
 def _reject_rows(

@@ -38,7 +38,7 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.BAD_QUANTITY: "the quantity is not a whole number from 0 to 2147483647",
     Reason.INVALID_UTF8: "the bytes are not UTF-8",
     Reason.NUL_BYTE: "the line holds a NUL byte",
-    Reason.LINE_TOO_LONG: "the line is longer than a line may be",
+    Reason.LINE_TOO_LONG: "the line or one of its fields is longer than it may be",
 }
 """Each reason in words."""
 
@@ -48,8 +48,8 @@ class Rejection:
     """One line that is no event.
 
     Attributes:
-        row: position among the file's non-blank lines, from 0.
-        line_number: line of the file, from 1.
+        row: position among the non-blank lines (of a chunk, later of the file), from 0.
+        line_number: line (of the chunk, later of the file), from 1.
         raw: the bytes, cut at ``RAW_LIMIT``, escaped where they are not UTF-8.
         raw_bytes: how many bytes there were.
     """

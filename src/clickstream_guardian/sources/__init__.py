@@ -1,1 +1,1 @@
-"""."""
+"""Where events come from: each source yields batches of events with their positions."""
