@@ -31,6 +31,13 @@ class Settings(BaseSettings):
             validation_alias=AliasChoices("GUARDIAN_DATABASE_URL", "DATABASE_URL"),
         ),
     ] = None
+    database_reader_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="The same PostgreSQL as a role that may only read the serving tables; "
+            "without it the role guardian_reader is made, where that is allowed."
+        ),
+    ] = None
     replay_speed: Annotated[
         str,
         Field(

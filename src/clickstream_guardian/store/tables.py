@@ -1,0 +1,132 @@
+"""The tables of the serving database; ``migrations`` makes them, a test holds the two equal.
+
+PyIceberg's catalog tables live in the same schema and are its own business.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={"pk": "%(table_name)s_pkey", "ck": "%(table_name)s_%(constraint_name)s"}
+)
+
+_instant = DateTime(timezone=True)
+_now = text("now()")
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("replay_order", Text, nullable=False),
+    Column("received_at", _instant, nullable=False),
+    Column("first_lines", BigInteger),
+    Column("total_lines", BigInteger),
+    Column("event_count", BigInteger),
+    Column("rejected_count", BigInteger),
+    Column("rejected_by_reason", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("late_count", BigInteger),
+    Column("status", Text, nullable=False),
+    Column("started_at", _instant, nullable=False, server_default=_now),
+    Column("finished_at", _instant),
+    CheckConstraint("status IN ('running', 'finished')", name="status_known"),
+)
+
+detector_checkpoints = Table(
+    "detector_checkpoints",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("rules_fingerprint", Text, nullable=False),
+    Column("lateness_us", BigInteger, nullable=False),
+    Column("closed_until", _instant),
+    Column("generation", BigInteger, nullable=False),
+    Column("updated_at", _instant, nullable=False, server_default=_now),
+)
+
+detector_positions = Table(
+    "detector_positions",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("resume_offset", BigInteger, nullable=False),
+    Column("resume_max_at", _instant),
+    Column("ended", Boolean, nullable=False),
+)
+
+Sequence("anomaly_changes", metadata=metadata)
+
+anomaly_sessions = Table(
+    "anomaly_sessions",
+    metadata,
+    Column("anomaly_id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("window_start", _instant, primary_key=True),
+    Column("window_end", _instant, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("measures", JSONB, nullable=False),
+    Column("thresholds", JSONB, nullable=False),
+    Column("event_count", BigInteger, nullable=False),
+    Column("first_crossed_at", _instant, nullable=False),
+    Column("crossed_event_id", Text, nullable=False),
+    Column("explanation", Text, nullable=False),
+    Column("sample", JSONB, nullable=False),
+    Column("detected_at", _instant, nullable=False, server_default=_now),
+    Column("updated_at", _instant, nullable=False, server_default=_now),
+    Column(
+        "change_id",
+        BigInteger,
+        nullable=False,
+        server_default=text("nextval('anomaly_changes'::regclass)"),
+    ),
+    CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity_known"),
+    CheckConstraint("status IN ('open', 'final', 'withdrawn')", name="status_known"),
+    Index("anomaly_sessions_newest", text("window_start DESC"), "anomaly_id"),
+    Index("anomaly_sessions_by_id", "anomaly_id"),
+    Index("anomaly_sessions_by_rule", "rule", text("window_start DESC"), "anomaly_id"),
+    Index("anomaly_sessions_by_severity", "severity", text("window_start DESC"), "anomaly_id"),
+    Index("anomaly_sessions_by_session", "session_id", text("window_start DESC"), "anomaly_id"),
+    Index("anomaly_sessions_by_change", "change_id"),
+    postgresql_partition_by="RANGE (window_start)",
+)
+"""One row per anomaly; partitions ``anomaly_sessions_YYYY_MM`` are made when a month is written.
+
+``detected_at`` is set once; ``updated_at`` and ``change_id`` on every real change. A change id
+becomes visible only after all smaller ones, so a reader may go on after the last one it saw.
+"""
+
+METRIC_TABLES: tuple[str, ...] = (
+    "daily_metrics",
+    "session_funnel",
+    "item_daily",
+    "popular_categories",
+)
+METRIC_VIEWS: tuple[str, ...] = ("popular_items",)
+
+SERVING_TABLES: tuple[str, ...] = (
+    *("sources", "detector_checkpoints", "anomaly_sessions"),
+    *METRIC_TABLES,
+    *METRIC_VIEWS,
+)
+"""What the reader role may read."""
