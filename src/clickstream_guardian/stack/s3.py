@@ -93,7 +93,8 @@ def _seaweedfs(settings: Settings, folder: Path, secrets: StackSecrets) -> Servi
         probe=lambda: _probe(settings, secrets),
         prepare=prepare,
         finish=lambda: _make_bucket(settings, secrets),
-        account=secrets.s3_access_key,
+        account=s3_keys(settings, secrets)[0],
+        stop_seconds=8,  # its graceful end waits half a minute for its own clients
     )
 
 

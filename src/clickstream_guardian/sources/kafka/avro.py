@@ -114,7 +114,9 @@ def _varint(number: int) -> bytes:
 
 def _fixed_size(octets: np.ndarray[Any, np.dtype[np.uint8]]) -> pa.Array:
     rows, width = octets.shape
-    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(octets)])
+    fixed = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), rows, [None, pa.py_buffer(octets)]
+    )
     return fixed.cast(pa.binary())
 
 

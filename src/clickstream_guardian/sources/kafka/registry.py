@@ -104,8 +104,7 @@ class SchemaRegistry:
             return missing
         if answer.is_error:
             raise GuardianError(
-                f"The schema registry at {self._url} refuses {method} {path}: "
-                f"{_reason(answer)}"
+                f"The schema registry at {self._url} refuses {method} {path}: {_reason(answer)}"
             )
         found: dict[str, Any] = answer.json()
         return found

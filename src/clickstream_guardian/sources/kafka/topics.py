@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -70,15 +70,6 @@ TOPICS: tuple[Topic, ...] = (
     Topic("landing-rejected", False, _LANDING_CONTROL, "The Iceberg sink's own commit messages."),
 )
 """Every topic of Guardian; nothing creates a topic by using it."""
-
-
-@dataclass(frozen=True)
-class TopicState:
-    """A topic as the cluster has it."""
-
-    topic: Topic
-    partitions: int
-    messages: int | None
 
 
 def create_topics(servers: str, partitions: int) -> Mapping[str, str]:
