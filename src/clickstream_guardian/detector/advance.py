@@ -39,6 +39,8 @@ from clickstream_guardian.detector.state import (
 from clickstream_guardian.rules.model import Rule
 
 _MAX_CHUNKS = 64
+_LOAD = 4
+"""Events per slot of the tally at the most; far below what makes a session busy."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,8 @@ def _log(
     """Add a call's events to log and tally; return the events of busy sessions that are new to
     the panes: those of this call, and all that the log holds of sessions that became busy."""
     size = state.log_size + len(chunk.events)
-    if 4 * size > len(state.tally.counts):
-        state = _regrow(state, 1 << (8 * size - 1).bit_length())
+    if size > _LOAD * len(state.tally.counts):
+        state = _regrow(state, 1 << (2 * size // _LOAD).bit_length())
     tally = state.tally
     counts = tally.counts.copy()
     slots = tally.slots(chunk.events)

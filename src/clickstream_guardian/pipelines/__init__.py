@@ -1,1 +1,1 @@
-"""."""
+"""The stories, one file each, readable from top to bottom."""

@@ -1,6 +1,10 @@
 """PostgreSQL: the embedded server, tables, migrations, idempotent upserts. Holds no raw events."""
 
-from clickstream_guardian.store.anomalies import UpsertCounts, upsert_anomalies
+from clickstream_guardian.store.anomalies import (
+    UpsertCounts,
+    upsert_anomalies,
+    withdraw_forgotten,
+)
 from clickstream_guardian.store.checkpoints import (
     Checkpoint,
     CheckpointConflictError,
@@ -37,4 +41,5 @@ __all__ = [
     "save_checkpoint",
     "stored_source_rows",
     "upsert_anomalies",
+    "withdraw_forgotten",
 ]

@@ -19,6 +19,7 @@ class Position:
         next_offset: the first offset not yet taken.
         resume_offset: where reading must start again to rebuild the open windows.
         resume_max_at: greatest event time before ``resume_offset``; None at the start.
+        resume_late_count: events found late before ``resume_offset``.
         ended: the partition was read to its end.
     """
 
@@ -27,6 +28,7 @@ class Position:
     next_offset: int
     resume_offset: int
     resume_max_at: datetime | None
+    resume_late_count: int
     ended: bool
 
 
@@ -64,11 +66,12 @@ def load_checkpoint(connection: Connection, group_name: str) -> Checkpoint | Non
     if found is None:
         return None
     positions = driver.execute(
-        "SELECT source, partition, next_offset, resume_offset, resume_max_at, ended "
+        "SELECT source, partition, next_offset, resume_offset, resume_max_at, resume_late_count, "
+        "ended "
         'FROM detector_positions WHERE group_name = %s ORDER BY source COLLATE "C", partition',
         (group_name,),
     )
-    return Checkpoint(*found, tuple(Position(*row) for row in positions))
+    return Checkpoint(*(*found, tuple(Position(*row) for row in positions)))
 
 
 def save_checkpoint(
@@ -102,7 +105,7 @@ def save_checkpoint(
             f"{expected_generation}: another process detects for this group; stop one of them."
         )
     columns = [list(c) for c in zip(*map(_row, checkpoint.positions), strict=True)]
-    driver.execute(_POSITIONS, [*(columns or [[]] * 6), *[checkpoint.group_name] * 2])
+    driver.execute(_POSITIONS, [*(columns or [[]] * 7), *[checkpoint.group_name] * 2])
     return expected_generation + 1
 
 
@@ -113,6 +116,7 @@ def _row(position: Position) -> tuple[object, ...]:
         position.next_offset,
         position.resume_offset,
         position.resume_max_at,
+        position.resume_late_count,
         position.ended,
     )
 
@@ -131,9 +135,11 @@ _UPDATE = """
     WHERE group_name = %(group_name)s AND generation = %(expected)s
 """
 _POSITIONS = """
-    WITH given (source, partition, next_offset, resume_offset, resume_max_at, ended) AS (
+    WITH given (source, partition, next_offset, resume_offset, resume_max_at, resume_late_count,
+                ended) AS (
         SELECT * FROM unnest(
-            %s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::boolean[])
+            %s::text[], %s::integer[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[],
+            %s::boolean[])
     ),
     gone AS (
         DELETE FROM detector_positions AS stored WHERE group_name = %s
@@ -141,12 +147,16 @@ _POSITIONS = """
                                               = (stored.source, stored.partition))
     )
     INSERT INTO detector_positions AS stored
-        (group_name, source, partition, next_offset, resume_offset, resume_max_at, ended)
+        (group_name, source, partition, next_offset, resume_offset, resume_max_at,
+         resume_late_count, ended)
     SELECT %s, * FROM given
     ON CONFLICT (group_name, source, partition) DO UPDATE SET
         next_offset = excluded.next_offset, resume_offset = excluded.resume_offset,
-        resume_max_at = excluded.resume_max_at, ended = excluded.ended
-    WHERE (stored.next_offset, stored.resume_offset, stored.resume_max_at, stored.ended)
+        resume_max_at = excluded.resume_max_at, resume_late_count = excluded.resume_late_count,
+        ended = excluded.ended
+    WHERE (stored.next_offset, stored.resume_offset, stored.resume_max_at,
+           stored.resume_late_count, stored.ended)
         IS DISTINCT FROM
-        (excluded.next_offset, excluded.resume_offset, excluded.resume_max_at, excluded.ended)
+        (excluded.next_offset, excluded.resume_offset, excluded.resume_max_at,
+         excluded.resume_late_count, excluded.ended)
 """

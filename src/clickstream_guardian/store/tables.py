@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Sequence,
     Table,
@@ -69,6 +70,7 @@ detector_positions = Table(
     Column("next_offset", BigInteger, nullable=False),
     Column("resume_offset", BigInteger, nullable=False),
     Column("resume_max_at", _instant),
+    Column("resume_late_count", BigInteger, nullable=False),
     Column("ended", Boolean, nullable=False),
 )
 
@@ -92,6 +94,7 @@ anomaly_sessions = Table(
     Column("crossed_event_id", Text, nullable=False),
     Column("explanation", Text, nullable=False),
     Column("sample", JSONB, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
     Column("detected_at", _instant, nullable=False, server_default=_now),
     Column("updated_at", _instant, nullable=False, server_default=_now),
     Column(
@@ -112,7 +115,7 @@ anomaly_sessions = Table(
 )
 """One row per anomaly; partitions ``anomaly_sessions_YYYY_MM`` are made when a month is written.
 
-``detected_at`` is set once; ``updated_at`` and ``change_id`` on every real change. A change id
+``fingerprint`` is a hash of the columns before it; ``detected_at`` is set once; ``updated_at`` and ``change_id`` on every real change. A change id
 becomes visible only after all smaller ones, so a reader may go on after the last one it saw.
 """
 

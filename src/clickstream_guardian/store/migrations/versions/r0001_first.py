@@ -45,6 +45,7 @@ CREATE TABLE detector_positions (
     next_offset bigint NOT NULL,
     resume_offset bigint NOT NULL,
     resume_max_at timestamptz,
+    resume_late_count bigint NOT NULL,
     ended boolean NOT NULL,
     CONSTRAINT detector_positions_pkey PRIMARY KEY (group_name, source, partition)
 );
@@ -69,6 +70,7 @@ CREATE TABLE anomaly_sessions (
     crossed_event_id text NOT NULL,
     explanation text NOT NULL,
     sample jsonb NOT NULL,
+    fingerprint bytea NOT NULL,
     detected_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     change_id bigint NOT NULL DEFAULT nextval('anomaly_changes'::regclass),

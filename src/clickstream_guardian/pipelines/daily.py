@@ -1,0 +1,73 @@
+"""The day's numbers: computed from the lake, each day replaced whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from clickstream_guardian.engines.embedded.batch import DuckDbEngine
+from clickstream_guardian.lake.lake import Lake
+from clickstream_guardian.metrics.model import Metric
+from clickstream_guardian.store import Store, replace_days, stored_source_rows
+
+DAYS_PER_STEP = 7
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class DayRange:
+    """Days from ``first`` to ``last``, inclusive."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the range."""
+        count = (self.last - self.first).days + 1
+        return [self.first + timedelta(days=n) for n in range(count)]
+
+
+def compute_days(
+    store: Store,
+    engine: DuckDbEngine,
+    metrics: Sequence[Metric],
+    days: Sequence[date],
+    progress: Progress | None = None,
+) -> None:
+    """Compute the given days anew and replace their rows, some days at a time.
+
+    All metrics of a step are replaced in one transaction, so a reader never sees a day half new,
+    and a failed run leaves the old numbers.
+    """
+    for step in _steps(sorted(set(days))):
+        rows = {metric.name: engine.compute(metric, step.first, step.last) for metric in metrics}
+        with store.begin() as connection:
+            for metric in metrics:
+                replace_days(connection, metric.name, step.days, rows[metric.name])
+        if progress:
+            progress(len(step.days))
+
+
+def dirty_days(store: Store, lake: Lake) -> list[date]:
+    """Days whose row count in the lake differs from the one their metrics were made of."""
+    in_lake: dict[date, int] = {}
+    for table in ("clicks", "purchases"):
+        for dt, count in lake.day_counts(table).items():
+            day = date.fromisoformat(dt)
+            in_lake[day] = in_lake.get(day, 0) + count
+    with store.begin() as connection:
+        stored = stored_source_rows(connection)
+    days = in_lake.keys() | stored.keys()
+    return sorted(day for day in days if in_lake.get(day, 0) != stored.get(day))
+
+
+def _steps(days: Sequence[date]) -> Iterator[DayRange]:
+    """Runs of consecutive days, none longer than ``DAYS_PER_STEP``."""
+    start = 0
+    for end in range(1, len(days) + 1):
+        broken = end == len(days) or days[end] != days[end - 1] + timedelta(days=1)
+        if broken or end - start == DAYS_PER_STEP:
+            yield DayRange(days[start], days[end - 1])
+            start = end

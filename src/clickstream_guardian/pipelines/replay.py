@@ -1,0 +1,269 @@
+"""Replay: files in; lake, anomalies and the days' numbers out; killed anywhere, it goes on.
+
+The story, once per run:
+
+1. every file is named by the hash of its bytes and registered; a finished one is left alone;
+2. it is read once into the spool, which sets bad lines apart;
+3. bad lines are landed in ``raw.rejected``;
+4. batches, in the order asked for, are landed and judged side by side, each at its own position;
+5. the files are marked finished, and every day whose rows have changed is computed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Protocol
+
+from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.state import DetectorConfig
+from clickstream_guardian.engines.embedded.batch import DuckDbEngine
+from clickstream_guardian.errors import TooMuchRejectedError, UsageError
+from clickstream_guardian.events.fields import EventKind
+from clickstream_guardian.lake.lake import Lake
+from clickstream_guardian.metrics.model import Metric
+from clickstream_guardian.pipelines.ahead import ahead
+from clickstream_guardian.pipelines.daily import compute_days, dirty_days
+from clickstream_guardian.pipelines.detect import Detection
+from clickstream_guardian.pipelines.home import Home
+from clickstream_guardian.pipelines.land import Lander
+from clickstream_guardian.pipelines.pace import Pace
+from clickstream_guardian.sources.lines import check_file, fingerprint
+from clickstream_guardian.sources.replay import Batch, FileSource, batches
+from clickstream_guardian.sources.spool import Order, build_spool
+from clickstream_guardian.store import (
+    SourceRecord,
+    Store,
+    begin_source,
+    finish_source,
+    list_sources,
+)
+
+_ROWS_AHEAD = 2
+
+
+class Observer(Protocol):
+    """Who watches a replay: the command line's progress bars, or nobody."""
+
+    def begin(self, work: str, total: int | None) -> None:
+        """A piece of work starts; ``total`` in its own unit, None if it cannot be known."""
+
+    def advance(self, amount: int) -> None:
+        """So much of it is done."""
+
+    def found(self, anomalies: Sequence[Anomaly]) -> None:
+        """Anomalies are readable in the database."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to replay, and how.
+
+    Attributes:
+        max_events: take only the first so many lines of each file.
+        max_rejected_ratio: a file with a greater share of rejected lines fails the run at its end.
+    """
+
+    inputs: tuple[tuple[Path, EventKind], ...]
+    order: Order = Order.TIME
+    max_events: int | None = None
+    strict: bool = False
+    max_rejected_ratio: float = 0.5
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The opened rooms a replay works with."""
+
+    home: Home
+    store: Store
+    lake: Lake
+    engine: DuckDbEngine
+    metrics: tuple[Metric, ...]
+    detector: DetectorConfig
+
+
+@dataclass
+class Report:
+    """What a replay did.
+
+    Attributes:
+        already: files that were finished before and left alone.
+        lines: non-blank lines of the files replayed.
+        rejected: lines by reason code.
+        late: events that came too late for detection; they are in the lake all the same.
+        days: days computed.
+    """
+
+    already: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    lines: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    late: int = 0
+    days: list[date] = field(default_factory=list)
+
+
+def replay(parts: Parts, request: Request, pace: Pace, observer: Observer) -> Report:
+    """Run the whole pipeline over files.
+
+    Raises:
+        UsageError: a file cannot be read, or another command is writing.
+        TooMuchRejectedError: a line was rejected under ``strict``, or too large a share of a file.
+    """
+    for path, _ in request.inputs:
+        check_file(path)
+    with parts.home.single_writer("guardian replay"):
+        report = Report()
+        files = _open_files(parts, request, observer, report)
+        for group in _groups(files, request.order):
+            _run(parts, group, pace, observer, report)
+        _finish(parts, files, observer, report)
+    _refuse_too_much(files, request.max_rejected_ratio)
+    return report
+
+
+def _open_files(
+    parts: Parts, request: Request, observer: Observer, report: Report
+) -> list[FileSource]:
+    """Name, register and spool the files that are not finished yet."""
+    files: dict[str, FileSource] = {}
+    for path, kind in request.inputs:
+        observer.begin(f"Naming {path.name}", path.stat().st_size)
+        source = fingerprint(path, observer.advance)
+        if request.max_events is not None:
+            source = f"{source}:first-{request.max_events}"
+        record = _register(parts.store, source, path, kind, request)
+        if record.status == "finished" or source in files:
+            report.already.append(path)
+            continue
+        observer.begin(f"Reading {path.name}", path.stat().st_size)
+        spool = build_spool(
+            parts.home.spool / source.replace(":", "-"),
+            path,
+            kind,
+            request.order,
+            record.received_at,
+            max_rows=request.max_events,
+            strict=request.strict,
+            progress=observer.advance,
+        )
+        files[source] = FileSource(source, path, kind, record.received_at, spool)
+    return list(files.values())
+
+
+def _register(
+    store: Store, source: str, path: Path, kind: EventKind, request: Request
+) -> SourceRecord:
+    now = datetime.now(UTC).replace(microsecond=0)
+    record = SourceRecord(
+        source=source,
+        kind=kind.name,
+        place=path.name,
+        bytes=path.stat().st_size,
+        replay_order=str(request.order),
+        received_at=now,
+        first_lines=request.max_events,
+    )
+    with store.begin() as connection:
+        stored = begin_source(connection, record)
+    if stored.kind != kind.name:
+        raise UsageError(f"{path}: was replayed as {stored.kind}s before; name it as such.")
+    if stored.status != "finished" and stored.replay_order != request.order:
+        raise UsageError(
+            f"{path}: its replay was begun in {stored.replay_order} order and not finished; "
+            f"go on with --order {stored.replay_order}."
+        )
+    return stored
+
+
+def _groups(files: Sequence[FileSource], order: Order) -> Iterator[list[FileSource]]:
+    """Files that are judged together: all of them, or in file order each by itself."""
+    if order is Order.TIME:
+        if files:
+            yield list(files)
+        return
+    for file in files:
+        yield [file]
+
+
+def _run(
+    parts: Parts, files: list[FileSource], pace: Pace, observer: Observer, report: Report
+) -> None:
+    """Land and judge one group, side by side."""
+    lander = Lander(parts.lake, pace.commit_files)
+    detection = Detection(parts.store, parts.detector, files)
+    for file in files:
+        lander.land_rejected(file)
+    start = {f.source: min(lander.position(f), detection.position(f)) for f in files}
+    observer.begin("Landing and judging", sum(f.end - f.events_from for f in files))
+    with ExitStack() as stack:
+        landing = stack.enter_context(ThreadPoolExecutor(1, "landing"))
+        stream = stack.enter_context(ahead(pace.paced(batches(files, start)), _ROWS_AHEAD))
+        landed = landing.submit(_nothing)
+        for batch in stream:
+            landed.result()
+            landed = landing.submit(_land, lander, batch, pace)
+            observer.found(detection.feed(batch))
+            observer.advance(batch.rows)
+        landed.result()
+    lander.commit()
+    report.late += sum(detection.late_count(file) for file in files)
+    with parts.store.begin() as connection:
+        for file in files:
+            index = file.spool.index
+            finish_source(
+                connection,
+                file.source,
+                total_lines=index.rows,
+                event_count=index.rows - index.rejected,
+                rejected_by_reason=index.reasons,
+                late_count=detection.late_count(file),
+            )
+
+
+def _nothing() -> None:
+    """The landing before the first batch."""
+
+
+def _land(lander: Lander, batch: Batch, pace: Pace) -> None:
+    lander.land(batch)
+    if pace.commit_is_due():
+        lander.commit()
+
+
+def _finish(parts: Parts, files: Sequence[FileSource], observer: Observer, report: Report) -> None:
+    """Compute what has changed, and let go of the spool."""
+    for file in files:
+        index = file.spool.index
+        report.files.append(file.path)
+        report.lines += index.rows
+        report.events[file.kind.name] += index.rows - index.rejected
+        report.rejected.update(index.reasons)
+    report.days = dirty_days(parts.store, parts.lake)
+    observer.begin("Computing days", len(report.days))
+    compute_days(parts.store, parts.engine, parts.metrics, report.days, observer.advance)
+    for file in files:
+        file.spool.remove()
+
+
+def finished_sources(store: Store) -> list[SourceRecord]:
+    """Every source known, finished or not."""
+    with store.begin() as connection:
+        return list_sources(connection)
+
+
+def _refuse_too_much(files: Sequence[FileSource], limit: float) -> None:
+    for file in files:
+        index = file.spool.index
+        if index.rows and index.rejected / index.rows > limit:
+            raise TooMuchRejectedError(
+                f"{file.path}: {index.rejected} of {index.rows} lines were rejected, more than "
+                f'{limit:.0%} (GUARDIAN_MAX_REJECTED_RATIO); see `guardian sql "SELECT reason, '
+                'count(*) FROM rejected GROUP BY reason"`.'
+            )
