@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from typing import LiteralString, NamedTuple
 
 import psycopg
 import xxhash
@@ -21,6 +22,7 @@ _COLUMNS = (
     *("anomaly_id", "rule", "rule_version", "severity", "session_id"),
     *("window_start", "window_end", "status", "measures", "thresholds", "event_count"),
     *("first_crossed_at", "crossed_event_id", "explanation", "sample"),
+    "fingerprint",
 )
 
 _Key = tuple[datetime, str]
@@ -49,7 +51,7 @@ def upsert_anomalies(connection: Connection, anomalies: Iterable[Anomaly]) -> Up
     Of an anomaly given twice the last holds. Writers wait for each other until their transactions
     end, so that change ids become visible in their order; write anomalies before other rows.
     """
-    rows = list({(row.window_start, row.anomaly_id): row for row in anomalies}.values())
+    rows = list({_key(row): row for row in anomalies}.values())
     counts = UpsertCounts(0, 0, 0)
     if not rows:
         return counts
@@ -61,26 +63,69 @@ def upsert_anomalies(connection: Connection, anomalies: Iterable[Anomaly]) -> Up
     return counts
 
 
+def withdraw_forgotten(connection: Connection, settled_at: datetime | None) -> int:
+    """Withdraw previews whose windows have closed without a word from the detector.
+
+    After a crash the detector rebuilds its windows and may find that one it had announced no
+    longer holds; such a row would stay ``open`` for ever.
+
+    Args:
+        connection: where; in the caller's transaction, after its upsert.
+        settled_at: every window that ends by then is final; None when none is.
+
+    Returns:
+        How many rows were withdrawn.
+    """
+    if settled_at is None:
+        return 0
+    driver = driver_connection(connection)
+    lock_for_transaction(driver, Lock.ANOMALIES)
+    return driver.execute(_WITHDRAW, (settled_at,)).rowcount
+
+
 def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly]) -> UpsertCounts:
     """Write what is new or differs; the writers' lock is held, so nobody comes between.
 
-    A fingerprint beside each row tells whether it differs, without reading its sample. New rows
-    are copied straight into the table, each made while the server takes in the one before.
+    A fingerprint beside each row tells whether it differs, without reading its sample.
     """
     stored = _stored(driver, anomalies)
+    new = [row for row in anomalies if _key(row) not in stored]
     known = [row for row in anomalies if _key(row) in stored]
-    if len(known) < len(anomalies):
-        new = (row for row in anomalies if _key(row) not in stored)
-        _copy(driver, (_values(row) for row in new), {})
-    differing = [
-        values for row in known if (values := _values(row))[-1] != stored[_key(row)].fingerprint
-    ]
-    if differing:
-        kept = {_key_of(values): stored[_key_of(values)].detected_at for values in differing}
-        driver.execute(_DELETE, _arrays(kept))
-        _copy(driver, differing, kept)
-    new_count = len(anomalies) - len(known)
-    return UpsertCounts(new_count, len(differing), len(known) - len(differing))
+    changed = [row for row in known if _values(row)[-1] != stored[_key(row)].fingerprint]
+    if new:
+        _copy(driver, _COPY_NEW, map(_values, new))
+    if changed:
+        driver.execute(_DELETE, _key_arrays(changed))
+        dated = ((*_values(row), stored[_key(row)].detected_at) for row in changed)
+        _copy(driver, _COPY_CHANGED, dated)
+    return UpsertCounts(len(new), len(changed), len(known) - len(changed))
+
+
+class _Stored(NamedTuple):
+    fingerprint: bytes
+    detected_at: datetime
+
+
+def _stored(driver: psycopg.Connection, anomalies: Iterable[Anomaly]) -> Mapping[_Key, _Stored]:
+    found = driver.execute(_SELECT, _key_arrays(anomalies))
+    return {(row[0], row[1]): _Stored(row[2], row[3]) for row in found}
+
+
+def _key(anomaly: Anomaly) -> _Key:
+    return anomaly.window_start, anomaly.anomaly_id
+
+
+def _key_arrays(anomalies: Iterable[Anomaly]) -> list[list[object]]:
+    return [list(column) for column in zip(*map(_key, anomalies), strict=True)]
+
+
+def _copy(
+    driver: psycopg.Connection, statement: LiteralString, rows: Iterable[tuple[object, ...]]
+) -> None:
+    """Copy straight into the table; each row is made while the server takes in the one before."""
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _values(anomaly: Anomaly) -> tuple[object, ...]:
@@ -175,4 +220,12 @@ _DELETE = f"""
     DELETE FROM anomaly_sessions AS stored USING {_KEYS}
     WHERE (stored.window_start, stored.anomaly_id) = (given.window_start, given.anomaly_id)
 """
-_COPY = f"COPY anomaly_sessions ({', '.join(_COLUMNS)}, fingerprint, detected_at) FROM STDIN"
+_COPY_NEW = f"COPY anomaly_sessions ({', '.join(_COLUMNS)}) FROM STDIN"
+_COPY_CHANGED = f"COPY anomaly_sessions ({', '.join(_COLUMNS)}, detected_at) FROM STDIN"
+# the empty fingerprint lets a later upsert of the very same preview open the row again
+_WITHDRAW = """
+    UPDATE anomaly_sessions
+    SET status = 'withdrawn', fingerprint = '', updated_at = now(),
+        change_id = nextval('anomaly_changes')
+    WHERE status = 'open' AND window_end <= %s
+"""

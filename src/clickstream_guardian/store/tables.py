@@ -6,6 +6,7 @@ PyIceberg's catalog tables live in the same schema and are its own business.
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Sequence,
     Table,
     Text,
+    event,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -111,13 +113,22 @@ anomaly_sessions = Table(
     Index("anomaly_sessions_by_severity", "severity", text("window_start DESC"), "anomaly_id"),
     Index("anomaly_sessions_by_session", "session_id", text("window_start DESC"), "anomaly_id"),
     Index("anomaly_sessions_by_change", "change_id"),
+    Index("anomaly_sessions_open", "window_end", postgresql_where=text("status = 'open'")),
     postgresql_partition_by="RANGE (window_start)",
 )
 """One row per anomaly; partitions ``anomaly_sessions_YYYY_MM`` are made when a month is written.
 
-``fingerprint`` is a hash of the columns before it; ``detected_at`` is set once; ``updated_at`` and ``change_id`` on every real change. A change id
-becomes visible only after all smaller ones, so a reader may go on after the last one it saw.
+``fingerprint`` is a hash of the columns before it. ``detected_at`` is set once, ``updated_at`` and
+``change_id`` on every real change. A change id becomes visible only after all smaller ones, so a
+reader may go on after the last one it saw.
 """
+
+event.listen(
+    anomaly_sessions,
+    "after_create",
+    DDL("ALTER TABLE anomaly_sessions ALTER COLUMN sample SET STORAGE EXTERNAL"),  # type: ignore[no-untyped-call]
+)
+"""Hex ids do not compress: trying to takes twice the time and saves a third of the room."""
 
 METRIC_TABLES: tuple[str, ...] = (
     "daily_metrics",

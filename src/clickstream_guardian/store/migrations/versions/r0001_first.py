@@ -80,6 +80,8 @@ CREATE TABLE anomaly_sessions (
     CONSTRAINT anomaly_sessions_status_known CHECK (status IN ('open', 'final', 'withdrawn'))
 ) PARTITION BY RANGE (window_start);
 
+ALTER TABLE anomaly_sessions ALTER COLUMN sample SET STORAGE EXTERNAL;
+
 CREATE INDEX anomaly_sessions_newest ON anomaly_sessions (window_start DESC, anomaly_id);
 CREATE INDEX anomaly_sessions_by_id ON anomaly_sessions (anomaly_id);
 CREATE INDEX anomaly_sessions_by_rule
@@ -89,6 +91,7 @@ CREATE INDEX anomaly_sessions_by_severity
 CREATE INDEX anomaly_sessions_by_session
     ON anomaly_sessions (session_id, window_start DESC, anomaly_id);
 CREATE INDEX anomaly_sessions_by_change ON anomaly_sessions (change_id);
+CREATE INDEX anomaly_sessions_open ON anomaly_sessions (window_end) WHERE status = 'open';
 """
 
 METRICS = """
