@@ -1,0 +1,193 @@
+"""The plan of attacks: a YAML file, checked word by word when it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+from clickstream_guardian.errors import UsageError
+from clickstream_guardian.lab.attacks.families import FAMILIES, Limit
+
+MOST_CLICKS = 200_000
+"""The longest attacking session that a plan may ask for."""
+
+_REQUIRED = ("attack", "family", "share", "parameters")
+_OPTIONAL = ("hours",)
+_SHARE = Limit("Attacking sessions beside the day's clean ones.", 0, 0.1)
+_HOURS = Limit("Hours of the day (UTC) in which the sessions begin.", 0, 24)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number that is drawn anew for every session, between low and high."""
+
+    low: float
+    high: float
+
+
+_ALL_DAY = Range(0, 24)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One entry of the plan.
+
+    `share` is the number of attacking sessions beside a day's clean ones, `hours` the hours of
+    the day (UTC) in which they begin.
+    """
+
+    name: str
+    family: str
+    share: float
+    hours: Range
+    parameters: Mapping[str, Range]
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """All attacks of a run."""
+
+    attacks: tuple[Attack, ...] = ()
+
+
+def load_plan(choice: str) -> AttackPlan:
+    """The plan called `default` or `none`, or read from a YAML file.
+
+    Raises:
+        UsageError: The file cannot be read or says something a plan cannot; the sentence names
+            the file and the line.
+    """
+    if choice == "none":
+        return AttackPlan()
+    if choice == "default":
+        file = resources.files(__package__) / "default.yaml"
+        return _Reader("default.yaml").plan(file.read_text(encoding="utf-8"))
+    try:
+        text = Path(choice).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(
+            f"Cannot read the attack plan {choice}: {reason}; give none, default or a YAML file."
+        ) from error
+    return _Reader(choice).plan(text)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Turns YAML nodes, which know their line, into a plan."""
+
+    place: str
+
+    def plan(self, text: str) -> AttackPlan:
+        root = self.compose(text)
+        entries = self.mapping(root, "the plan", ("attacks",))["attacks"]
+        if not isinstance(entries, yaml.SequenceNode):
+            self.fail(entries, "attacks must be a list; begin every entry with `- attack: NAME`.")
+        attacks = tuple(self.attack(n, node) for n, node in enumerate(entries.value))
+        for n, (attack, node) in enumerate(zip(attacks, entries.value, strict=True)):
+            if attack.name in {one.name for one in attacks[:n]}:
+                self.fail(node, f"the attack {attack.name!r} is there twice; rename one.")
+        return AttackPlan(attacks)
+
+    def compose(self, text: str) -> yaml.Node:
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UsageError(f"{self.place}:{line}: not YAML: {error.problem}.") from error
+        except yaml.YAMLError as error:
+            raise UsageError(f"{self.place}: not YAML: {error}.") from error
+        if root is None:
+            raise UsageError(f"{self.place}:1: the plan is empty; write `attacks:` and a list.")
+        return root
+
+    def attack(self, number: int, node: yaml.Node) -> Attack:
+        place = f"attacks[{number}]"
+        fields = self.mapping(node, place, _REQUIRED, _OPTIONAL)
+        family = self.text(fields["family"], f"{place}.family")
+        if family not in FAMILIES:
+            words = ", ".join(FAMILIES)
+            self.fail(fields["family"], f"{place}.family is {family!r}; the families are {words}.")
+        hours = fields.get("hours")
+        return Attack(
+            name=self.text(fields["attack"], f"{place}.attack"),
+            family=family,
+            share=self.range(fields["share"], f"{place}.share", _SHARE, one=True).low,
+            hours=self.range(hours, f"{place}.hours", _HOURS) if hours else _ALL_DAY,
+            parameters=self.parameters(fields["parameters"], f"{place}.parameters", family),
+        )
+
+    def parameters(self, node: yaml.Node, place: str, family: str) -> dict[str, Range]:
+        limits = FAMILIES[family].parameters
+        given = self.mapping(node, place, tuple(limits))
+        parameters = {
+            word: self.range(given[word], f"{place}.{word}", limit)
+            for word, limit in limits.items()
+        }
+        most = FAMILIES[family].clicks({word: span.high for word, span in parameters.items()})
+        if most > MOST_CLICKS:
+            self.fail(
+                node,
+                f"{place} can make a session of {most:,.0f} clicks; ask for at most "
+                f"{MOST_CLICKS:,}.",
+            )
+        return parameters
+
+    def mapping(
+        self,
+        node: yaml.Node,
+        place: str,
+        required: tuple[str, ...],
+        optional: tuple[str, ...] = (),
+    ) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self.fail(node, f"{place} must be `name: value` lines.")
+        words = (*required, *optional)
+        fields: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            word = str(key.value)
+            if word not in words:
+                self.fail(key, f"{place}: {word!r} is not known; the words are {', '.join(words)}.")
+            if word in fields:
+                self.fail(key, f"{place}: {word!r} is there twice; remove one.")
+            fields[word] = value
+        for word in required:
+            if word not in fields:
+                self.fail(node, f"{place}: {word!r} is missing; add it.")
+        return fields
+
+    def text(self, node: yaml.Node, place: str) -> str:
+        value = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            self.fail(node, f"{place} must be a word of letters, digits, `_` and `-`.")
+        return value
+
+    def range(self, node: yaml.Node, place: str, limit: Limit, *, one: bool = False) -> Range:
+        pair = node.value if isinstance(node, yaml.SequenceNode) and not one else [node, node]
+        if len(pair) != 2:
+            self.fail(node, f"{place} must be a number or a pair [low, high].")
+        low, high = (self.number(part, place, limit) for part in pair)
+        if low > high:
+            self.fail(node, f"{place} is [{low:g}, {high:g}]; write the lower number first.")
+        return Range(low, high)
+
+    def number(self, node: yaml.Node, place: str, limit: Limit) -> float:
+        try:
+            number = float(node.value)
+        except (TypeError, ValueError):
+            self.fail(node, f"{place} must be a number, or a pair of numbers [low, high].")
+        if not limit.low <= number <= limit.high:
+            self.fail(
+                node,
+                f"{place} is {number:g}; it must lie between {limit.low:g} and {limit.high:g}.",
+            )
+        return number
+
+    def fail(self, node: yaml.Node, sentence: str) -> NoReturn:
+        raise UsageError(f"{self.place}:{node.start_mark.line + 1}: {sentence}")
