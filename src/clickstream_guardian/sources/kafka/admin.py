@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from clickstream_guardian.errors import GuardianError
 
@@ -27,3 +29,40 @@ def brokers_online(servers: str, expected: int, seconds: float = 3.0) -> None:
         ) from error
     if found < expected:
         raise GuardianError(f"{found} of {expected} Kafka brokers are online at {servers}")
+
+
+@dataclass(frozen=True)
+class OffsetSpan:
+    """The messages of a partition that the log holds: from ``begin`` to before ``end``."""
+
+    partition: int
+    begin: int
+    end: int
+
+
+def offset_spans(servers: str, topic: str) -> list[OffsetSpan]:
+    """What the log holds of a topic, partition by partition.
+
+    Raises:
+        GuardianError: Kafka does not answer, or there is no such topic.
+    """
+    admin = admin_client(servers)
+    try:
+        found = admin.list_topics(topic, timeout=10).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        partitions = [TopicPartition(topic, number) for number in found.partitions]
+        begin = _offsets(admin, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        end = _offsets(admin, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    except KafkaException as error:
+        raise GuardianError(
+            f"The offsets of {topic} cannot be read from {servers}: {error.args[0].str()}"
+        ) from error
+    return [OffsetSpan(number, begin[number], end[number]) for number in sorted(begin)]
+
+
+def _offsets(
+    admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec
+) -> dict[int, int]:
+    asked = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=10)
+    return {place.partition: future.result().offset for place, future in asked.items()}
