@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -11,7 +11,6 @@ from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.store import Store, replace_days, stored_source_rows
 
-DAYS_PER_STEP = 7
 Progress = Callable[[int], None]
 
 
@@ -38,16 +37,16 @@ def compute_days(
 ) -> None:
     """Compute the given days anew and replace their rows, some days at a time.
 
-    All metrics of a step are replaced in one transaction, so a reader never sees a day half new,
-    and a failed run leaves the old numbers.
+    All metrics of a day are replaced in one transaction, so a reader never sees a day half new, and
+    a failed run leaves the old numbers.
     """
-    for step in _steps(sorted(set(days))):
-        rows = {metric.name: engine.compute(metric, step.first, step.last) for metric in metrics}
+    for part in engine.compute_days(metrics, [str(day) for day in sorted(set(days))]):
+        done = [date.fromisoformat(dt) for dt in part.dts]
         with store.begin() as connection:
             for metric in metrics:
-                replace_days(connection, metric.name, step.days, rows[metric.name])
+                replace_days(connection, metric.name, done, part.rows[metric.name])
         if progress:
-            progress(len(step.days))
+            progress(len(done))
 
 
 def dirty_days(store: Store, lake: Lake) -> list[date]:
@@ -61,13 +60,3 @@ def dirty_days(store: Store, lake: Lake) -> list[date]:
         stored = stored_source_rows(connection)
     days = in_lake.keys() | stored.keys()
     return sorted(day for day in days if in_lake.get(day, 0) != stored.get(day))
-
-
-def _steps(days: Sequence[date]) -> Iterator[DayRange]:
-    """Runs of consecutive days, none longer than ``DAYS_PER_STEP``."""
-    start = 0
-    for end in range(1, len(days) + 1):
-        broken = end == len(days) or days[end] != days[end - 1] + timedelta(days=1)
-        if broken or end - start == DAYS_PER_STEP:
-            yield DayRange(days[start], days[end - 1])
-            start = end

@@ -61,6 +61,14 @@ def load_catalogue(folder: Path | None = None) -> tuple[Rule, ...]:
     return rules
 
 
+def rule_text(rule: Rule) -> str:
+    """The YAML text a rule was read from."""
+    if Path(rule.place).is_absolute() or Path(rule.place).exists():
+        return read_rule_file(Path(rule.place))
+    root = resources.files("clickstream_guardian.rules") / "catalogue"
+    return (root / rule.place).read_text("utf-8")
+
+
 def read_rule_file(path: Path) -> str:
     """The text of a rule file.
 

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The test run, ordered fast to slow: `all`, or `embedded` for what needs Python only.
+# On a Debian-like machine as root it installs what is missing; elsewhere it says what is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what="${1:-all}"
+bin=.venv/bin
+
+need() { # command, Debian package, what for
+  command -v "$1" >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing $2 ($3)"
+    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2"; } >/tmp/guardian-apt.log 2>&1; then
+      tail -5 /tmp/guardian-apt.log >&2
+    fi
+  fi
+  command -v "$1" >/dev/null 2>&1 || { echo "tests need $1 ($3): install the package $2" >&2; exit 1; }
+}
+
+export HYPOTHESIS_STORAGE_DIRECTORY="${TMPDIR:-/tmp}/guardian-hypothesis"
+if [ "$what" = all ]; then
+  need chromium chromium "browser tests"
+fi
+$bin/ruff format --check .
+$bin/ruff check .
+$bin/mypy
+$bin/lint-imports
+$bin/python scripts/make_docs.py --check
+if [ "$what" = all ]; then
+  exec $bin/pytest --durations=15 tests
+fi
+exec $bin/pytest --durations=15 -m "not browser and not cluster" tests

@@ -1,0 +1,71 @@
+"""The command line: options in, one call, an exit code out.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong use, 3 too much rejected.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from clickstream_guardian import __version__
+from clickstream_guardian.cli import look, run
+from clickstream_guardian.cli.context import Shared
+from clickstream_guardian.errors import GuardianError
+
+app = typer.Typer(
+    name="guardian",
+    help="Raw clicks in; a lake, abusive sessions with reasons, and the day's numbers out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+run.register(app)
+look.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"guardian {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every command; everything of a run lives under GUARDIAN_HOME."""
+    context.obj = Shared(quiet=quiet, debug=debug)
+
+
+def main() -> None:
+    """Run the command; errors are one sentence on standard error."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except GuardianError as error:
+        if debug:
+            raise
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"{type(error).__name__}: {error} (an error of ours: --debug shows where).")
+        sys.exit(1)
+
+
+def _say(sentence: str) -> None:
+    typer.secho(f"guardian: {sentence}", err=True, fg=typer.colors.RED)

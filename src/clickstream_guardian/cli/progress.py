@@ -1,0 +1,75 @@
+"""Progress of long work as Rich bars."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from clickstream_guardian.detector.model import Anomaly
+
+
+class Watching:
+    """Shows one bar per piece of work and counts the anomalies that come by."""
+
+    def __init__(self, console: Console, *, ticker: bool = False) -> None:
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=console.quiet or not console.is_terminal,
+        )
+        self.task: TaskID | None = None
+        self.ticker = ticker
+        self.counts: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def begin(self, work: str, total: int | None) -> None:
+        """Finish the last bar and start the next."""
+        if self.task is not None:
+            done = self.progress.tasks[-1]
+            self.progress.update(self.task, completed=done.total)
+        self.task = self.progress.add_task(work, total=total)
+
+    def advance(self, amount: int) -> None:
+        """Move the bar."""
+        if self.task is not None:
+            self.progress.advance(self.task, amount)
+
+    def found(self, anomalies: Sequence[Anomaly]) -> None:
+        """Count, and in a live run show, what was found."""
+        for anomaly in anomalies:
+            is_new = anomaly.anomaly_id not in self.counts
+            self.counts[anomaly.anomaly_id] += 1
+            if is_new and self.ticker:
+                self.progress.console.print(
+                    f"[bold]{anomaly.first_crossed_at:%H:%M:%S}[/] {anomaly.rule} "
+                    f"session {anomaly.session_id}: {anomaly.explanation}"
+                )

@@ -1,0 +1,135 @@
+"""Explaining: an anomaly derived again from the raw events in the lake, by the same detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from clickstream_guardian.detector.advance import Arrival, advance
+from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.state import BucketState, DetectorConfig, PartitionKey
+from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.events.identity import ids_from_arrow
+from clickstream_guardian.lake.lake import Lake
+
+_EVENTS = """
+    SELECT session_id, occurred_at, item_id, category, event_id, source, partition, "offset"
+    FROM read_parquet(?, hive_partitioning=false, union_by_name=true)
+    WHERE session_id = ? AND occurred_at >= ? AND occurred_at < ?
+    ORDER BY occurred_at, event_id, source, partition, "offset"
+"""
+_AHEAD = """
+    SELECT "offset", epoch_us(occurred_at) AS at
+    FROM read_parquet(?, hive_partitioning=false, union_by_name=true)
+    WHERE source = ? AND partition = ? AND "offset" < ? AND occurred_at > ?
+    ORDER BY "offset"
+"""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An anomaly beside what the lake says today.
+
+    Attributes:
+        events: every raw row of the session in the window, with ``fate``: counted, late, duplicate.
+        anomaly: what the detector makes of them; None if the rule does not hold on them.
+    """
+
+    events: pl.DataFrame
+    anomaly: Anomaly | None
+
+
+def explain(
+    lake: Lake,
+    config: DetectorConfig,
+    rule: str,
+    session_id: str,
+    window_start: datetime,
+    window_end: datetime,
+) -> Explained:
+    """Read the window's events from the lake, judge lateness and repeats anew, apply the rule.
+
+    Raises:
+        GuardianError: the rule is no longer in the catalogue.
+    """
+    rules = tuple(r for r in config.rules if r.name == rule)
+    if not rules:
+        raise GuardianError(f"Rule {rule} is not in the catalogue; add its file to explain it.")
+    events = _session_events(lake, session_id, window_start, window_end)
+    fated = _with_fate(lake, events, window_start, round(config.lateness_us))
+    counted = fated.filter(pl.col("fate") == "counted")
+    found = _judge(replace(config, rules=rules), counted)
+    same = [a for a in found if a.window_start == window_start]
+    return Explained(fated, same[0] if same else None)
+
+
+def _session_events(lake: Lake, session_id: str, start: datetime, end: datetime) -> pl.DataFrame:
+    last = end - timedelta(microseconds=1)
+    files = lake.data_files("clicks", f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}")
+    wanted = {f"{start + timedelta(hours=h):%Y-%m-%d %H}" for h in range(_hours(start, last) + 1)}
+    paths = [f.path for f in files if f"{f.dt} {f.hour}" in wanted]
+    if not paths:
+        raise GuardianError(
+            f"The lake holds no clicks of {start:%Y-%m-%d %H}h; was it replayed here?"
+        )
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        query = connection.execute(_EVENTS, [paths, session_id, start, end])
+        found: pa.Table = query.to_arrow_table()
+    ids = found["event_id"].combine_chunks().cast(pa.binary(16))
+    frame = pl.DataFrame(pl.from_arrow(found.drop_columns(["event_id"])))
+    return frame.with_columns(ids_from_arrow(ids))
+
+
+def _hours(start: datetime, last: datetime) -> int:
+    first = start.replace(minute=0, second=0, microsecond=0)
+    return int((last - first) / timedelta(hours=1))
+
+
+def _with_fate(lake: Lake, events: pl.DataFrame, start: datetime, lateness_us: int) -> pl.DataFrame:
+    late = _late(lake, events, start, lateness_us)
+    marked = events.with_columns(late=pl.Series(late, dtype=pl.Boolean))
+    repeat = pl.int_range(pl.len()).over("event_id", "late") > 0
+    fate = pl.when("late").then(pl.lit("late")).when(repeat).then(pl.lit("duplicate"))
+    return marked.with_columns(fate=fate.otherwise(pl.lit("counted"))).drop("late")
+
+
+def _late(lake: Lake, events: pl.DataFrame, start: datetime, lateness_us: int) -> Sequence[bool]:
+    """Late by the order of each event's own partition, as the raw rows tell it.
+
+    Only events newer than the window's start plus the lateness can make one of it late.
+    """
+    late = np.zeros(len(events), dtype=bool)
+    floor = start + timedelta(microseconds=lateness_us)
+    paths = [file.path for file in lake.data_files("clicks", dt_from=f"{floor:%Y-%m-%d}")]
+    if not paths:
+        return list(late)
+    at = events["occurred_at"].to_physical().to_numpy()
+    offset = events["offset"].to_numpy()
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for source, partition in events.select("source", "partition").unique().iter_rows():
+            mine = ((events["source"] == source) & (events["partition"] == partition)).to_numpy()
+            limit = int(offset[mine].max())
+            ahead = connection.execute(
+                _AHEAD, [paths, source, partition, limit, floor]
+            ).fetchnumpy()
+            if not len(ahead["offset"]):
+                continue
+            newest = np.maximum.accumulate(ahead["at"])
+            place = np.searchsorted(ahead["offset"], offset[mine]) - 1
+            known = place >= 0
+            late[mine] = known & (at[mine] < newest[np.maximum(place, 0)] - lateness_us)
+    return list(late)
+
+
+def _judge(config: DetectorConfig, events: pl.DataFrame) -> Sequence[Anomaly]:
+    columns = events.select("session_id", "occurred_at", "item_id", "event_id")
+    arrival = Arrival(PartitionKey("lake", 0), "click", columns, len(events), ended=True)
+    return advance(config, BucketState(), [arrival]).anomalies

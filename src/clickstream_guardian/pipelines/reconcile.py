@@ -1,0 +1,47 @@
+"""Reconciliation: what came in is in the lake or among the rejections, source by source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import duckdb
+
+from clickstream_guardian.lake.lake import Lake
+from clickstream_guardian.store import SourceRecord, Store, list_sources
+
+
+@dataclass(frozen=True)
+class SourceBalance:
+    """One source: ``lines = landed + rejected`` once it is finished."""
+
+    record: SourceRecord
+    landed: int
+    rejected: int
+
+    @property
+    def is_even(self) -> bool | None:
+        """Whether the balance holds; None while the source is still being read."""
+        if self.record.total_lines is None:
+            return None
+        return self.record.total_lines == self.landed + self.rejected
+
+
+def balances(store: Store, lake: Lake) -> list[SourceBalance]:
+    """The balance of every source, from the lake's manifests."""
+    landed: dict[str, Counter[str]] = {}
+    with duckdb.connect() as reader:
+        for table in ("clicks", "purchases", "rejected"):
+            landed[table] = Counter()
+            for hour in lake.count_by_source_hour(table, reader):
+                landed[table][hour.source.source] += hour.rows
+    with store.begin() as connection:
+        records = list_sources(connection)
+    return [
+        SourceBalance(
+            record,
+            landed["clicks"][record.source] + landed["purchases"][record.source],
+            landed["rejected"][record.source],
+        )
+        for record in records
+    ]
