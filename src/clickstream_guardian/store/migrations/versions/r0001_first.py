@@ -147,6 +147,7 @@ CREATE TABLE popular_categories (
     dt date NOT NULL,
     category text NOT NULL,
     clicks bigint NOT NULL,
+    sessions bigint NOT NULL,
     purchases bigint NOT NULL,
     revenue numeric(38, 2) NOT NULL,
     CONSTRAINT popular_categories_pkey PRIMARY KEY (dt, category)
