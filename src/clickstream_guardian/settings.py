@@ -108,6 +108,9 @@ class Settings(BaseSettings):
             validation_alias=AliasChoices("GUARDIAN_SCHEMA_REGISTRY_URL", "SCHEMA_REGISTRY_URL"),
         ),
     ] = None
+    kafka_connect_url: Annotated[
+        str | None, Field(description="Kafka Connect to use; default: that of `guardian stack`.")
+    ] = None
     kafka_port: Annotated[
         int, Field(ge=1, le=65533, description="Port of the first broker; the next two follow.")
     ] = 9092
@@ -168,7 +171,8 @@ class Settings(BaseSettings):
     @property
     def connect_url(self) -> str:
         """Base URL of Kafka Connect."""
-        return f"http://{self.stack_host}:{self.connect_port}"
+        stack = f"http://{self.stack_host}:{self.connect_port}"
+        return (self.kafka_connect_url or stack).rstrip("/")
 
     @property
     def s3_url(self) -> str:

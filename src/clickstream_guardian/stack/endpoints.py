@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from pyarrow.fs import S3FileSystem
-
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.postgres import database_url
@@ -44,9 +42,17 @@ def warehouse(settings: Settings) -> str:
     return settings.warehouse or f"s3://{settings.s3_bucket}/warehouse"
 
 
+def s3_login(settings: Settings) -> tuple[str, str]:
+    """Access key and secret key of the cluster's S3: those given, else the stack's own."""
+    given = settings.s3_secret_key
+    if settings.s3_access_key is not None and given is not None:
+        return settings.s3_access_key, given.get_secret_value()
+    return s3_keys(settings, cluster_secrets(settings))
+
+
 def lake_properties(settings: Settings) -> dict[str, str]:
     """What PyIceberg needs to read and write a lake on the cluster's S3."""
-    access, secret = s3_keys(settings, cluster_secrets(settings))
+    access, secret = s3_login(settings)
     return {
         "s3.endpoint": settings.s3_url,
         "s3.access-key-id": access,
@@ -57,14 +63,14 @@ def lake_properties(settings: Settings) -> dict[str, str]:
     }
 
 
-def lake_files(settings: Settings) -> S3FileSystem:
-    """The cluster's S3 as an Arrow file system."""
-    return s3_files(settings, cluster_secrets(settings))
+def make_bucket(settings: Settings) -> None:
+    """Make the bucket of the lake, if it is not there."""
+    s3_files(settings, s3_login(settings)).create_dir(settings.s3_bucket)
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Variables that make every other command work on the cluster's database and lake."""
-    access, secret = s3_keys(settings, cluster_secrets(settings))
+    access, secret = s3_login(settings)
     return {
         "DATABASE_URL": cluster_database_url(settings),
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_servers,

@@ -11,7 +11,12 @@ from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.lake.lake import Lake, open_lake
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.sources.kafka.admin import OffsetSpan, offset_spans
-from clickstream_guardian.stack.endpoints import catalog_uri, lake_properties, warehouse
+from clickstream_guardian.stack.endpoints import (
+    catalog_uri,
+    lake_properties,
+    make_bucket,
+    warehouse,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ def open_cluster_lake(settings: Settings) -> Lake:
 
 
 def make_tables(settings: Settings) -> None:
-    """Make the raw tables, or give them the columns that they lack."""
+    """Make the bucket and the raw tables in it, or give them the columns that they lack."""
+    make_bucket(settings)
     open_cluster_lake(settings).close()
 
 

@@ -23,7 +23,7 @@ from clickstream_guardian.stack.registry import registry_service
 from clickstream_guardian.stack.s3 import s3_service
 from clickstream_guardian.stack.secrets import StackSecrets, load_or_create_secrets, load_secrets
 from clickstream_guardian.stack.service import GROUPS, Service, with_needs
-from clickstream_guardian.stack.supervisor import Supervisor, stack_processes
+from clickstream_guardian.stack.supervisor import Supervisor, kill_at_once, stack_processes
 from clickstream_guardian.stack.system import outside_home
 from clickstream_guardian.stack.watch import watch_service
 
@@ -155,9 +155,9 @@ def down(settings: Settings) -> bool:
 
 
 def destroy(settings: Settings) -> None:
-    """Stop the stack and delete everything it kept: topics, schemas, lake, database, passwords."""
-    down(settings)
+    """End the stack and delete everything it kept: topics, schemas, lake, database, passwords."""
     folder = stack_folder(settings)
+    kill_at_once(folder)  # what is to be deleted need not be put in order first
     shutil.rmtree(outside_home(folder / "postgres").parent, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     (settings.home_path / "secrets" / "stack.json").unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.lake import commits, compaction
 from clickstream_guardian.lake.files import live_data_files
 from clickstream_guardian.lake.lake import Lake
@@ -69,6 +70,7 @@ def _parts(lake: Lake, raw: RawTable) -> Iterator[Sequence[Mending]]:
 
 def _plan(iceberg: Table, raw: RawTable) -> list[Mending]:
     """Look at the identities first; read files only of hours that hold repeats."""
+    _refuse_unknown_columns(iceberg, raw)
     scan = iceberg.scan(selected_fields=(*IDENTITY, *PARTITION_COLUMNS))
     rows = pl.DataFrame(pl.from_arrow(scan.to_arrow()))
     repeated = rows.filter(pl.struct(IDENTITY).is_duplicated())
@@ -90,6 +92,16 @@ def _plan(iceberg: Table, raw: RawTable) -> list[Mending]:
         if not mask.all():
             mendings.append(Mending(file, mask))
     return mendings
+
+
+def _refuse_unknown_columns(iceberg: Table, raw: RawTable) -> None:
+    """A rewrite writes the columns we know; those of a newer version would be lost."""
+    unknown = set(iceberg.schema().column_names) - set(raw.arrow_types())
+    if unknown:
+        raise GuardianError(
+            f"{raw.identifier} has the column {min(unknown)!r}, which this version does not know; "
+            "repair it with the version that made the column."
+        )
 
 
 def _commit(lake: Lake, raw: RawTable, mendings: Sequence[Mending]) -> int:

@@ -28,9 +28,9 @@ def s3_keys(settings: Settings, secrets: StackSecrets) -> tuple[str, str]:
     )
 
 
-def s3_files(settings: Settings, secrets: StackSecrets) -> S3FileSystem:
-    """The S3 as a file system."""
-    access, secret = s3_keys(settings, secrets)
+def s3_files(settings: Settings, login: tuple[str, str]) -> S3FileSystem:
+    """The S3 as a file system, opened with an access key and a secret key."""
+    access, secret = login
     scheme, _, address = settings.s3_url.partition("://")
     return S3FileSystem(
         access_key=access,
@@ -51,11 +51,11 @@ def s3_service(settings: Settings, folder: Path, secrets: StackSecrets) -> Servi
 
 
 def _probe(settings: Settings, secrets: StackSecrets) -> None:
-    s3_files(settings, secrets).get_file_info(FileSelector("", recursive=False))
+    s3_files(settings, s3_keys(settings, secrets)).get_file_info(FileSelector("", recursive=False))
 
 
 def _make_bucket(settings: Settings, secrets: StackSecrets) -> None:
-    s3_files(settings, secrets).create_dir(settings.s3_bucket)
+    s3_files(settings, s3_keys(settings, secrets)).create_dir(settings.s3_bucket)
 
 
 def identities(access: str, secret: str) -> str:

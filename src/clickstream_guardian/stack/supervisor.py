@@ -198,6 +198,19 @@ def stack_processes(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def kill_at_once(folder: Path) -> None:
+    """Kill the supervisor, so that it starts nothing again, then its servers."""
+    pid_file = folder / "supervisord.pid"
+    boss = int(pid_file.read_text()) if pid_file.exists() else 0
+    found = stack_processes(folder)
+    for process in sorted(found, key=lambda process: process.pid != boss):
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    psutil.wait_procs(found, timeout=10)
+
+
 def kill_strays(folder: Path) -> None:
     """End servers that outlived their killed supervisor, so that ports and files are free."""
     strays = stack_processes(folder)
