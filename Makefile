@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
-.PHONY: help setup setup-dev demo test test-embedded check format bench lock clean
+.PHONY: help setup setup-dev demo test test-embedded check docs format bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ check: setup-dev ## Format, lint, types, import rules, docs freshness
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/make_docs.py --check
+
+docs: setup-dev ## Write the generated files anew
+	$(BIN)/python scripts/make_docs.py
 
 format: setup-dev ## Rewrite the code in the one format
 	$(BIN)/ruff format .

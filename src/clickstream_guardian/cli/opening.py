@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clickstream_guardian.detector.state import DetectorConfig
 from clickstream_guardian.engines.embedded.batch import DuckDbEngine
-from clickstream_guardian.engines.embedded.connection import DuckDbLimits
 from clickstream_guardian.lake.lake import open_lake
 from clickstream_guardian.metrics.loader import load_metrics
 from clickstream_guardian.pipelines.home import Home
@@ -25,11 +23,6 @@ def detector_config(settings: Settings) -> DetectorConfig:
         lateness_us=round(settings.allowed_lateness_seconds * 1e6),
         sample_size=settings.evidence_sample_size,
     )
-
-
-def duckdb_limits(settings: Settings) -> DuckDbLimits:
-    """What DuckDB may use; what does not fit into memory goes below the home."""
-    return DuckDbLimits(settings.home_path / "tmp", os.cpu_count() or 1, 2 * 1024**3)
 
 
 @contextmanager
@@ -49,6 +42,6 @@ def opened(settings: Settings) -> Iterator[Parts]:
     with (
         open_store(settings) as store,
         open_lake(store.catalog_uri, home.warehouse) as lake,
+        DuckDbEngine(lake, home.root / "tmp") as engine,
     ):
-        engine = DuckDbEngine(lake, duckdb_limits(settings))
         yield Parts(home, store, lake, engine, tuple(load_metrics()), config)

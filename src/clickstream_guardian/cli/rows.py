@@ -97,13 +97,13 @@ def plain(value: object) -> object:
 
 def query_lake(settings: Settings, query: str) -> pa.Table:
     """One query over the lake's views, the anomalies and the metrics."""
-    from clickstream_guardian.cli.opening import duckdb_limits, opened
+    from clickstream_guardian.cli.opening import opened
     from clickstream_guardian.engines.embedded.query import QueryEngine
     from clickstream_guardian.store.readout import read_tables
 
     with opened(settings) as parts:
         tables = read_tables(parts.store, [metric.name for metric in parts.metrics])
-        with QueryEngine(parts.lake, tables, duckdb_limits(settings)) as engine:
+        with QueryEngine(parts.lake, tables, parts.engine.limits) as engine:
             return engine.run(query)
 
 
