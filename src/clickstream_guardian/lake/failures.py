@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from sqlalchemy.exc import DBAPIError
 
@@ -32,6 +33,11 @@ def explained(doing: str) -> Iterator[None]:
         raise GuardianError(
             f"{doing} failed: the catalog database said {first_line(error.orig or error)!r}; "
             "nothing landed is lost: see that it runs and run the command again."
+        ) from error
+    except pa.ArrowException as error:
+        raise GuardianError(
+            f"{doing} failed: {first_line(error)}; nothing landed is lost: "
+            "restore the file from a backup if it is damaged."
         ) from error
     except OSError as error:
         raise GuardianError(

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
-from clickstream_guardian.lake import commits, compaction, upkeep
+from clickstream_guardian.lake import commits, compaction, reconcile, upkeep
 from clickstream_guardian.lake.catalog import open_catalog, warehouse_location
 from clickstream_guardian.lake.failures import explained
 from clickstream_guardian.lake.files import FileIndex, live_data_files, present
@@ -33,8 +33,11 @@ from clickstream_guardian.lake.model import (
     StagedFiles,
 )
 from clickstream_guardian.lake.parquet import ParquetWriter
-from clickstream_guardian.lake.positions import read_positions
+from clickstream_guardian.lake.positions import PositionsMovedError, read_positions
 from clickstream_guardian.lake.staging import StagingArea
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 def _ignore(_step: str) -> None:
@@ -149,7 +152,11 @@ class Lake:
             self._staging.wait_durable(batch.files)
             self._on_step("before commit")
             load = partial(self.iceberg_table, table)
-            commits.append(load, batch.files, positions, expected)
+            try:
+                commits.append(load, batch.files, positions, expected)
+            except PositionsMovedError:
+                self._staging.forget(batch.files)
+                raise
             self._on_step("committed")
             self._staging.forget(batch.files)
 
@@ -187,6 +194,17 @@ class Lake:
         for file in self.data_files(table):
             counts[file.dt] += file.rows
         return dict(counts)
+
+    def count_by_source_hour(
+        self,
+        table: str,
+        connection: DuckDBPyConnection,
+        dt_from: str | None = None,
+        dt_to: str | None = None,
+    ) -> list[reconcile.SourceHour]:
+        """Rows and offsets by source partition and hour, of the days asked for (inclusive)."""
+        files = self.data_files(table, dt_from, dt_to)
+        return reconcile.count_by_source_hour(connection, files)
 
     # --- upkeep: the caller holds the home's writer lock
 
@@ -268,6 +286,8 @@ class Lake:
         merged = self._staging.finish(jobs)
         self._staging.wait_durable(merged)
         self._on_step("before compaction commit")
-        commits.replace(iceberg, [old for group in groups for old in group.files], merged)
+        try:
+            commits.replace(iceberg, [old for group in groups for old in group.files], merged)
+        finally:
+            self._staging.forget(merged)
         self._on_step("compaction committed")
-        self._staging.forget(merged)

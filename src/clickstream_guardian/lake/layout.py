@@ -140,6 +140,7 @@ def table_properties(table: RawTable) -> dict[str, str]:
         "write.metadata.metrics.default": "none",
         "commit.manifest-merge.enabled": "true",
         "commit.manifest.min-count-to-merge": "25",
+        "commit.manifest.target-size-bytes": str(512 * 1024),
     } | {f"write.metadata.metrics.column.{column}": "full" for column in table.bounded}
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.conversions import to_bytes
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
-from pyiceberg.types import NestedField, PrimitiveType
 
 from clickstream_guardian.lake.layout import RawTable, parquet_options
 from clickstream_guardian.lake.local_io import LocalFileIO, local_path
@@ -32,10 +30,11 @@ class ParquetWriter:
         self._spec_id = iceberg.spec().spec_id
         self._io = iceberg.io
         self._data = f"{iceberg.location()}/data"
-        self._ids = {name: str(schema.find_field(name).field_id).encode() for name in table.columns}
+        self._ids = {name: schema.find_field(name).field_id for name in table.columns}
+        self._schemas: dict[tuple[pa.DataType, ...], pa.Schema] = {}
         self._types = table.arrow_types()
         self._bounded = [
-            Bounded(schema.find_field(name), table.columns.index(name)) for name in table.bounded
+            Bounded(self._ids[name], table.columns.index(name)) for name in table.bounded
         ]
         self._options = parquet_options(table)
 
@@ -70,17 +69,23 @@ class ParquetWriter:
             given[name] if name in given else pa.nulls(count, arrow_type)
             for name, arrow_type in self._types.items()
         ]
-        fields = [
-            pa.field(name, array.type, metadata={_FIELD_ID: field_id})
-            for (name, field_id), array in zip(self._ids.items(), arrays, strict=True)
-        ]
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+        return pa.Table.from_arrays(arrays, schema=self._schema(tuple(a.type for a in arrays)))
+
+    def _schema(self, types: tuple[pa.DataType, ...]) -> pa.Schema:
+        """The file's schema; columns come plain or with a dictionary, alike in all of a batch."""
+        known = self._schemas.get(types)
+        if known is None:
+            known = self._schemas[types] = pa.schema(
+                pa.field(name, arrow_type, metadata={_FIELD_ID: str(field_id).encode()})
+                for (name, field_id), arrow_type in zip(self._ids.items(), types, strict=True)
+            )
+        return known
 
     def _describe(
         self, footer: pq.FileMetaData, location: str, size: int, partition: Record
     ) -> DataFile:
         groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        bounds = {column.field.field_id: column.bounds(groups) for column in self._bounded}
+        bounds = {column.field_id: column.bounds(groups) for column in self._bounded}
         return DataFile.from_args(
             content=DataFileContent.DATA,
             file_path=location,
@@ -106,21 +111,28 @@ class ParquetWriter:
 class Bounded:
     """A column whose least and greatest value a manifest keeps, and its place in the file."""
 
-    field: NestedField
+    field_id: int
     position: int
 
     def bounds(self, groups: list[pq.RowGroupMetaData]) -> tuple[bytes, bytes]:
         """Least and greatest value over the row groups, as Iceberg writes them."""
-        found = [group.column(self.position).statistics for group in groups]
-        value_type = cast(PrimitiveType, self.field.field_type)
-        lower: Any = min(statistics.min for statistics in found)
-        upper: Any = max(statistics.max for statistics in found)
-        return to_bytes(value_type, lower), to_bytes(value_type, upper)
+        chunks = [group.column(self.position) for group in groups]
+        found = [chunk.statistics for chunk in chunks]
+        encode = _SINGLE_VALUE[chunks[0].physical_type]
+        return encode(min(s.min_raw for s in found)), encode(max(s.max_raw for s in found))
+
+
+# Iceberg's single-value serialization of the physical types that bounded columns have.
+_SINGLE_VALUE: dict[str, Callable[[Any], bytes]] = {
+    "INT32": struct.Struct("<i").pack,
+    "INT64": struct.Struct("<q").pack,
+    "BYTE_ARRAY": bytes,
+}
 
 
 def _constant(value: str, count: int) -> pa.Array:
-    indices = pa.array(np.zeros(count, dtype=np.int32))
-    return pa.DictionaryArray.from_arrays(indices, pa.array([value], pa.string()))
+    indices = pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(bytes(4 * count))])
+    return pa.DictionaryArray.from_arrays(indices, pa.array([value], pa.string()), safe=False)
 
 
 def _open_sink(io: FileIO, location: str) -> AbstractContextManager[Any]:

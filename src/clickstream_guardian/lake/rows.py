@@ -88,9 +88,9 @@ def _cast(column: pa.ChunkedArray, wanted: pa.DataType, place: str) -> pa.Chunke
     given = column.type
     if given == wanted or (pa.types.is_string(wanted) and pa.types.is_large_string(given)):
         return column
-    if pa.types.is_dictionary(given) and pa.types.is_string(wanted) and _is_small(column):
-        return column
     try:
+        if pa.types.is_dictionary(given) and pa.types.is_string(wanted):
+            return _plain_or_small(column)
         return column.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise GuardianError(
@@ -98,12 +98,17 @@ def _cast(column: pa.ChunkedArray, wanted: pa.DataType, place: str) -> pa.Chunke
         ) from error
 
 
-def _is_small(column: pa.ChunkedArray) -> bool:
-    """Whether a dictionary may go into every file whole: the writer does not cut it."""
-    texts = (pa.string(), pa.large_string())
-    return column.type.value_type in texts and all(
-        len(chunk.dictionary) <= _SMALL_DICTIONARY for chunk in column.chunks
+def _plain_or_small(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts without their dictionary, unless it is small: the writer puts it into every file."""
+    coded = pa.chunked_array(
+        [
+            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string()))
+            for chunk in column.chunks
+        ],
+        pa.dictionary(column.type.index_type, pa.string()),
     )
+    is_small = all(len(chunk.dictionary) <= _SMALL_DICTIONARY for chunk in coded.chunks)
+    return coded if is_small else coded.cast(pa.string())
 
 
 def split_by_hour(columns: dict[str, pa.ChunkedArray], placed_by: str) -> Iterator[HourSlice]:

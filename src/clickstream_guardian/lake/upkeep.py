@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from pyiceberg.table import Table
@@ -30,20 +31,21 @@ MAX_SNAPSHOTS = 24
 def expirable(iceberg: Table, grace: timedelta) -> list[int]:
     """Ids of the snapshots that nobody can need any more.
 
-    An appended table still holds every file of an older snapshot, so old snapshots of appends may
-    go at once. Only the parent of a compaction names the files it replaced: while the compaction
-    is younger than ``grace``, its parent stays, and with it the files.
+    An appended table still holds every file of an older snapshot, so of those only the last few
+    stay, and only until they have been superseded for ``grace``. The parent of a compaction alone
+    names the files it replaced: while the compaction is younger than ``grace``, it stays, and its
+    parent, and with them the files.
     """
     snapshots = sorted(iceberg.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
-    protected = {ref.snapshot_id for ref in iceberg.refs().values()}
-    since = time.time() * 1000 - grace.total_seconds() * 1000
-    protected |= {
-        snapshot.parent_snapshot_id
-        for snapshot in snapshots
-        if _replaces(snapshot) and snapshot.timestamp_ms > since and snapshot.parent_snapshot_id
-    }
-    old = [snapshot.snapshot_id for snapshot in snapshots[:-SNAPSHOTS_KEPT]]
-    return [snapshot_id for snapshot_id in old if snapshot_id not in protected]
+    since = (time.time() - grace.total_seconds()) * 1000
+    kept = {ref.snapshot_id for ref in iceberg.refs().values()}
+    for snapshot in snapshots:
+        if _replaces(snapshot) and snapshot.timestamp_ms > since:
+            kept |= {snapshot.snapshot_id, snapshot.parent_snapshot_id or 0}
+    for snapshot, successor in pairwise(snapshots[-SNAPSHOTS_KEPT:]):
+        if successor.timestamp_ms > since:
+            kept.add(snapshot.snapshot_id)
+    return [snapshot.snapshot_id for snapshot in snapshots if snapshot.snapshot_id not in kept]
 
 
 def _replaces(snapshot: Snapshot) -> bool:
