@@ -20,6 +20,7 @@ from clickstream_guardian.events.rejections import Reason, Rejection, reject
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FUTURE_TOLERANCE = timedelta(seconds=60)
+MAX_LINE_BYTES = 1 << 20
 MAX_FIELD_BYTES = 8192
 """A field longer than this is rejected; the longest addresses that browsers send are shorter."""
 
@@ -185,6 +186,8 @@ def _decode_irregular(layout: Layout, chunk: bytes, received_at: datetime) -> De
 
 def _oddity(line: bytes, columns: int) -> Reason | None:
     """Why a line cannot be split into the layout's columns, if so."""
+    if len(line) > MAX_LINE_BYTES:
+        return Reason.LINE_TOO_LONG
     if b"\0" in line:
         return Reason.NUL_BYTE
     if not line.isascii():

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import zstandard
-from isal import igzip
+import pyarrow as pa
 
 from clickstream_guardian.errors import GuardianError, UsageError
+from clickstream_guardian.events.decode import MAX_LINE_BYTES
 from clickstream_guardian.events.rejections import RAW_LIMIT, Reason, Rejection, reject
 
 CHUNK_BYTES = 32 << 20
-MAX_LINE_BYTES = 1 << 20
-"""A longer line is rejected without being held in memory."""
+_CODECS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 
 Progress = Callable[[int], None]
 """Told how many bytes of the file have been read since the last call."""
@@ -69,10 +66,12 @@ def fingerprint(path: Path, progress: Progress | None = None) -> str:
 
 def first_line(path: Path) -> bytes:
     """The first line that is not blank, cut at ``MAX_LINE_BYTES``; empty for an empty file."""
-    with _open(path) as stream:
-        while line := stream.readline(MAX_LINE_BYTES):
+    for chunk in iter_chunks(path):
+        if chunk.overlong is not None:
+            return chunk.overlong.raw.encode()
+        for line in chunk.data[:MAX_LINE_BYTES].splitlines():
             if line.strip():
-                return line.rstrip(b"\r\n")
+                return line
     return b""
 
 
@@ -82,27 +81,19 @@ def iter_chunks(path: Path, progress: Progress | None = None) -> Iterator[LineCh
     Raises:
         GuardianError: a compressed file that is damaged or cut off.
     """
-    try:
-        with path.open("rb") as raw, _decompressed(path, raw) as stream:
+    with path.open("rb") as raw, _decompressed(path, raw) as stream:
+        try:
             yield from _cut(stream, raw, progress)
-    except (zlib.error, EOFError, zstandard.ZstdError, igzip.BadGzipFile) as error:
-        raise GuardianError(
-            f"{path}: the compressed data is damaged or cut off ({error}); "
-            "nothing of it was replayed: copy the file again."
-        ) from error
-
-
-def _open(path: Path) -> io.BufferedReader:
-    return io.BufferedReader(cast(io.RawIOBase, _decompressed(path, path.open("rb"))))
+        except OSError as error:
+            raise GuardianError(
+                f"{path}: cannot be read to its end ({error}); nothing of it was replayed: "
+                "copy the file again."
+            ) from error
 
 
 def _decompressed(path: Path, raw: BinaryIO) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, igzip.IGzipFile(fileobj=raw, mode="rb"))  # type: ignore[no-untyped-call]
-    if path.suffix in (".zst", ".zstd"):
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return cast(BinaryIO, reader)
-    return raw
+    codec = _CODECS.get(path.suffix)
+    return cast(BinaryIO, pa.CompressedInputStream(raw, codec)) if codec else raw
 
 
 def _cut(stream: BinaryIO, raw: BinaryIO, progress: Progress | None) -> Iterator[LineChunk]:

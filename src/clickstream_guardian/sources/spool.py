@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from clickstream_guardian.errors import UsageError
+from clickstream_guardian.errors import TooMuchRejectedError, UsageError
 from clickstream_guardian.events.decode import (
     Decoded,
     Layout,
@@ -128,7 +128,8 @@ def build_spool(
         strict: stop at the first rejection.
 
     Raises:
-        UsageError: the header lacks a column, or ``strict`` met a rejection.
+        UsageError: the header lacks a column.
+        TooMuchRejectedError: ``strict`` met a rejection.
     """
     if (folder / "index.json").exists():
         return Spool(folder, kind)
@@ -141,7 +142,7 @@ def build_spool(
     for decoded in _decoded(path, layout, received_at, max_rows, progress):
         if strict and decoded.rejections:
             first = decoded.rejections[0]
-            raise UsageError(
+            raise TooMuchRejectedError(
                 f"{path}:{first.line_number}: {first.detail}; mend it or drop --strict."
             )
         writer.add(decoded)
