@@ -1,9 +1,9 @@
 """How fast the lake takes a history: rows written and commits made, on synthetic clicks.
 
-    python bench/lake.py CATALOG_URI [--rows 3300000] [--hours 439] [--batch-hours 100] [--json]
+    python bench/lake.py [--rows 3300000] [--hours 439] [--batch-hours 100] [--json]
 
-The default is a tenth of the real history (33 million clicks in 4,392 hours). The catalog is any
-PostgreSQL; the database should be empty. Prints one line per figure.
+The default is a tenth of the real history (33 million clicks in 4,392 hours), in a folder and an
+embedded PostgreSQL of its own. Prints one line per figure.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import resource
 import tempfile
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from clickstream_guardian.lake.lake import Lake, open_lake
 from clickstream_guardian.lake.model import SourcePartition
+from clickstream_guardian.store.embedded import start_server
 
 START_US = 1_396_310_400_000_000  # 2014-04-01
 HOUR_US = 3_600_000_000
@@ -82,8 +84,7 @@ def run(lake: Lake, rows: int, hours: int, batch_hours: int) -> dict[str, float]
 
 def main() -> None:
     """Run and print."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("catalog_uri")
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--rows", type=int, default=3_300_000)
     options.add_argument("--hours", type=int, default=439)
     options.add_argument("--batch-hours", type=int, default=100)
@@ -91,7 +92,8 @@ def main() -> None:
     given = options.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_lake(given.catalog_uri, folder) as lake,
+        start_server(Path(folder)) as server,
+        open_lake(server.owner_url, Path(folder, "lake")) as lake,
     ):
         figures = run(lake, given.rows, given.hours, given.batch_hours)
         begin = time.perf_counter()

@@ -175,7 +175,9 @@ class Lake:
     ) -> list[DataFileRef]:
         """The committed files of some days (``YYYY-MM-DD``, inclusive) and hours (``HH``).
 
-        On a local disk ``path`` is what DuckDB's ``read_parquet`` takes.
+        On a local disk ``path`` is what DuckDB's ``read_parquet`` takes; with
+        ``hive_partitioning = false``, or it makes ``dt`` a date and ``hour`` a number. The files
+        stay readable for 30 minutes after a compaction has replaced them.
         """
         load = partial(self.iceberg_table, table)
         with explained(f"Reading {table}"):

@@ -72,9 +72,6 @@ class StagingArea:
         columns: Callable[[], Mapping[str, pa.ChunkedArray]],
     ) -> Future[DataFile]:
         """Write a file in the background; its columns are made there too."""
-        path = local_path(writer.location(file))
-        with self._guard:
-            self._flushes[path] = None
         return self._writers.submit(self._write, writer, file, columns)
 
     def finish(self, jobs: list[Future[DataFile]]) -> tuple[DataFile, ...]:
@@ -85,6 +82,7 @@ class StagingArea:
             for job in running:
                 job.cancel()
             wait(jobs)
+            self.forget(job.result() for job in jobs if not job.cancelled() and not job.exception())
             raise failure
         return tuple(job.result() for job in jobs)
 
@@ -107,11 +105,19 @@ class StagingArea:
         file: HourFile,
         columns: Callable[[], Mapping[str, pa.ChunkedArray]],
     ) -> DataFile:
-        written = writer.write(file, columns())
-        if writer.is_local:
-            path = local_path(written.file_path)
-            flush = self._disk.submit(make_durable, path)
+        path = local_path(writer.location(file))
+        self._note(path, None)
+        try:
+            written = writer.write(file, columns())
+        except BaseException:
             with self._guard:
-                self._flushes[path] = flush
+                self._flushes.pop(path, None)
+            raise
+        if writer.is_local:
+            self._note(path, self._disk.submit(make_durable, path))
         self._on_step("file written")
         return written
+
+    def _note(self, path: Path, flush: Future[None] | None) -> None:
+        with self._guard:
+            self._flushes[path] = flush

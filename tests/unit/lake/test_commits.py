@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,20 @@ def test_a_batch_written_again_overwrites_itself(lake: Lake, warehouse: Path) ->
 def test_another_cut_of_the_batch_has_other_names(lake: Lake) -> None:
     long, short = (lake.write_files("clicks", clicks(0, count)) for count in (10, 9))
     assert long.files[0].file_path != short.files[0].file_path
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence_and_leaves_no_litter(lake: Lake) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(GuardianError, match=r"^Writing raw\.clicks failed: File too large; "):
+            lake.write_files("clicks", clicks(0, 600, every=timedelta(minutes=1)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lake.remove_orphans("clicks").data_files > 0
+    land(lake, 0, 600, every=timedelta(minutes=1))
+    assert lake.remove_orphans("clicks").data_files == 0
+    assert landed_offsets(lake) == list(range(600))
 
 
 def test_files_of_one_table_do_not_go_into_another(lake: Lake) -> None:
