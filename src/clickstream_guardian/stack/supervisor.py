@@ -15,7 +15,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 import psutil
 
-from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.stack.secrets import write_private
 from clickstream_guardian.stack.service import GROUPS, Service
 from clickstream_guardian.stack.system import socket_path
@@ -45,16 +45,17 @@ class ProcessState:
 def configuration(folder: Path, services: Iterable[Service], password: str) -> str:
     """The text of ``supervisord.conf``."""
     services = list(services)
-    socket = socket_path(folder, "supervisor.sock")
+    socket, home = _plain(socket_path(folder, "supervisor.sock")), _plain(folder)
+    password = _plain(password)
     user = "user=root\n" if os.geteuid() == 0 else ""
     parts = [
         f"[unix_http_server]\nfile={socket}\nchmod=0600\nusername=guardian\npassword={password}\n",
-        f"[supervisord]\nlogfile={folder}/supervisord.log\nlogfile_maxbytes=5MB\n"
-        f"logfile_backups=1\npidfile={folder}/supervisord.pid\nchilddir={folder}\n"
-        f'minfds=1024\n{user}environment={MARK}="{folder}"\n',
+        f"[supervisord]\nlogfile={home}/supervisord.log\nlogfile_maxbytes=5MB\n"
+        f"logfile_backups=1\npidfile={home}/supervisord.pid\nchilddir={home}\n"
+        f"minfds=1024\n{user}",
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = "
         "supervisor.rpcinterface:make_main_rpcinterface\n",
-        *(_program(folder, service) for service in services),
+        *(_program(service) for service in services),
     ]
     for order, group in enumerate(GROUPS):
         names = ",".join(service.name for service in services if service.group == group)
@@ -63,14 +64,14 @@ def configuration(folder: Path, services: Iterable[Service], password: str) -> s
     return "\n".join(parts)
 
 
-def _program(folder: Path, service: Service) -> str:
+def _program(service: Service) -> str:
     command = " ".join(_quoted(part) for part in service.command)
     variables = ",".join(f"{key}={_quoted(value)}" for key, value in service.environment.items())
     lines = [
         f"[program:{service.name}]",
         f"command={command}",
-        f"directory={service.folder}",
-        f"stdout_logfile={folder}/logs/{service.name}.log",
+        f"directory={_plain(service.folder)}",
+        f"stdout_logfile=logs/{service.name}.log",  # from its folder: a percent sign trips it here
         _LOGS,
         "autostart=false\nautorestart=true\nstartsecs=1\nstartretries=1000000",
         f"stopsignal={service.stop_signal}\nstopwaitsecs={service.stop_seconds}",
@@ -83,10 +84,20 @@ def _program(folder: Path, service: Service) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _plain(value: object) -> str:
+    """A value of supervisor's configuration, in which a percent sign is special."""
+    return str(value).replace("%", "%%")
+
+
 def _quoted(text: str) -> str:
-    """A word of supervisor's configuration, in which a percent sign is special."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"'
+    """A value among others, in quotes.
+
+    Raises:
+        UsageError: it has a quote itself, which supervisor cannot read back.
+    """
+    if '"' in text or "\n" in text:
+        raise UsageError(f"The stack cannot use {text!r}: take the quotation mark out of it.")
+    return f'"{_plain(text)}"'
 
 
 class Supervisor:
@@ -170,7 +181,14 @@ class Supervisor:
         kill_strays(self.folder)
         command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(file)]
         environment = {**os.environ, MARK: str(self.folder)}  # passed on, not read
-        run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        run = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            cwd=self.folder,
+        )
         deadline = time.monotonic() + 15
         while not self.running():
             if run.returncode or time.monotonic() > deadline:
