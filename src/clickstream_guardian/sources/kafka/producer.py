@@ -63,8 +63,7 @@ class EventProducer:
         self.events_sent = 0
         self.rejections_sent = 0
         self._producer = Producer(
-            producer_settings(servers, delivery_timeout_seconds)
-            | {"on_delivery": self._on_failure, "error_cb": self._on_error}
+            producer_settings(servers, delivery_timeout_seconds) | {"on_delivery": self._on_failure}
         )
 
     def __enter__(self) -> Self:
@@ -165,6 +164,3 @@ class EventProducer:
         if error is not None:
             self._failed += 1
             self._reason = error.str()
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._reason = error.str()
