@@ -1,1 +1,1 @@
-"""."""
+"""Hosts of the detector and the metrics, one room per engine with the same file names in each."""

@@ -1,0 +1,285 @@
+"""The metric SQL on DuckDB: raw files of some days in, the rows of the metrics out.
+
+A few days are computed at a time, by several connections of one thread each: days share nothing,
+so this costs less than one query on all threads, and memory is bounded whatever the range.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from clickstream_guardian.engines.embedded.connection import (
+    DEFAULT_MEMORY_BYTES,
+    DuckDbLimits,
+    apply_limits,
+    one_sentence,
+    open_duckdb,
+    quoted,
+)
+from clickstream_guardian.engines.embedded.raw_files import RawFiles, paths_by_day, select_files
+from clickstream_guardian.engines.embedded.repeats import each_once, has_repeats
+from clickstream_guardian.errors import GuardianError, UsageError
+from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
+from clickstream_guardian.events.schemas import raw_arrow_schema
+from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views
+from clickstream_guardian.metrics.model import ColumnType, EngineView, Metric, MetricColumn
+
+DAYS_AT_A_TIME = 2
+
+_UNIX_MILLIS = "CREATE OR REPLACE TEMP MACRO unix_millis(t) AS epoch_us(t) // 1000"
+"""Spark's function of that name; DuckDB's own ``epoch_ms`` rounds where Spark cuts."""
+
+_SQL_TYPES = {
+    ColumnType.DAY: "VARCHAR",
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.COUNT: "BIGINT",
+    ColumnType.MONEY: "DECIMAL(38, 2)",
+}
+
+
+@dataclass(frozen=True)
+class ComputedDays:
+    """The rows of metrics for some days: by metric name, in the metric's columns, sorted by key."""
+
+    dts: tuple[str, ...]
+    rows: Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Days to compute together, with their files by raw table and day."""
+
+    dts: tuple[str, ...]
+    files: Mapping[str, Mapping[str, Sequence[str]]]
+
+
+class DuckDbEngine:
+    """Computes metrics over a lake on a local disk; a context manager that holds connections."""
+
+    def __init__(
+        self,
+        lake: RawFiles,
+        temp_dir: Path,
+        threads: int | None = None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    ) -> None:
+        """Args:
+        lake: where the raw files are listed, anew at each call.
+        temp_dir: folder for what does not fit into memory; made when needed.
+        threads: how many threads work at once; by default one per processor.
+        memory_bytes: bound of DuckDB's memory, over all threads.
+        """
+        self.limits = DuckDbLimits(temp_dir, threads or os.cpu_count() or 1, memory_bytes)
+        self._lake = lake
+        self._open = ExitStack()
+        self._idle: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections and remove their temporary files."""
+        self._open.close()
+        self._idle = SimpleQueue()
+
+    def compute(self, metric: Metric, dt_from: str, dt_to: str) -> pa.Table:
+        """The rows of one metric for the days from ``dt_from`` to ``dt_to``, both included.
+
+        Raises:
+            UsageError: a day is no date, or the range is empty.
+            GuardianError: DuckDB cannot compute it.
+        """
+        parts = self.compute_days([metric], days_between(dt_from, dt_to))
+        return pa.concat_tables([part.rows[metric.name] for part in parts])
+
+    def compute_days(self, metrics: Sequence[Metric], dts: Iterable[str]) -> Iterator[ComputedDays]:
+        """The rows of metrics for these days, a few days at a time, in the order of the days.
+
+        A day without events has the rows that the metrics give for one (zeros, or none). Work
+        goes on while the caller uses a result, a few results ahead.
+
+        Raises:
+            UsageError: a day is no date.
+            GuardianError: DuckDB cannot compute it.
+        """
+        days = sorted({parse_day(dt).isoformat() for dt in dts})
+        if not days:
+            return
+        work = self._cut(days)
+        workers = min(self.limits.threads, len(work))
+        self._prepare(workers)
+        pool = ThreadPoolExecutor(workers)
+        ahead: deque[Future[ComputedDays]] = deque()
+        try:
+            for part in work:
+                ahead.append(pool.submit(self._compute, metrics, part))
+                if len(ahead) > workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _prepare(self, workers: int) -> None:
+        """Have at least so many connections, each with its share of threads and memory."""
+        while self._idle.qsize() < workers:
+            self._idle.put(self._open.enter_context(open_duckdb(self.limits)))
+        for _ in range(self._idle.qsize()):
+            connection = self._idle.get()
+            apply_limits(connection, self.limits.share(workers))
+            self._idle.put(connection)
+
+    def _compute(self, metrics: Sequence[Metric], days: _Days) -> ComputedDays:
+        connection = self._idle.get()
+        try:
+            return _compute(connection, metrics, days)
+        except duckdb.Error as error:
+            raise GuardianError(
+                f"The metrics of {days.dts[0]} to {days.dts[-1]} cannot be computed: "
+                f"{one_sentence(error)}; check the lake with `guardian status` and run again."
+            ) from error
+        finally:
+            self._idle.put(connection)
+
+    def _cut(self, days: Sequence[str]) -> list[_Days]:
+        files = {
+            kind.table: paths_by_day(self._lake.data_files(kind.table, days[0], days[-1]))
+            for kind in EVENT_KINDS
+        }
+        size = min(DAYS_AT_A_TIME, -(-len(days) // self.limits.threads))
+        return [
+            _Days(tuple(days[start : start + size]), files) for start in range(0, len(days), size)
+        ]
+
+
+def parse_day(dt: str) -> date:
+    """A UTC day from YYYY-MM-DD.
+
+    Raises:
+        UsageError: it is no such date.
+    """
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", dt):
+            raise ValueError(dt)
+        return date.fromisoformat(dt)
+    except ValueError as error:
+        raise UsageError(f"{dt!r} is no day; write one as 2014-04-07.") from error
+
+
+def days_between(dt_from: str, dt_to: str) -> tuple[str, ...]:
+    """The days from ``dt_from`` to ``dt_to``, both included.
+
+    Raises:
+        UsageError: one is no date, or the first comes after the last.
+    """
+    first, last = parse_day(dt_from), parse_day(dt_to)
+    if first > last:
+        raise UsageError(f"The range from {dt_from} to {dt_to} holds no day; swap its ends.")
+    return tuple(
+        (first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)
+    )
+
+
+def _compute(
+    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric], days: _Days
+) -> ComputedDays:
+    views = needed_views(metrics)
+    connection.execute(_UNIX_MILLIS)
+    dts = ", ".join(_date(dt) for dt in days.dts)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {DAYS_VIEW} AS SELECT unnest([{dts}]) AS dt")
+    definitions = {view.name: view for view in views}
+    texts = [*(metric.sql for metric in metrics), *(view.sql for view in views)]
+    for kind in EVENT_KINDS:
+        _load_events(connection, kind, days, definitions.get(kind.table), texts)
+    for view in views:
+        if view.name not in {kind.table for kind in EVENT_KINDS}:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {view.name} AS {view.sql}")
+    rows = {metric.name: connection.sql(_typed(metric)).to_arrow_table() for metric in metrics}
+    return ComputedDays(days.dts, rows)
+
+
+def _load_events(
+    connection: duckdb.DuckDBPyConnection,
+    kind: EventKind,
+    days: _Days,
+    once: EngineView | None,
+    texts: Sequence[str],
+) -> None:
+    """Make ``raw_<table>`` and ``<table>``, with the columns that the SQL texts speak of."""
+    connection.register(f"no_{kind.table}", raw_arrow_schema(kind).empty_table())
+    files = days.files[kind.table]
+    columns = _mentioned(kind, texts)
+    raw_view = f"raw_{kind.table}"
+    try:
+        landed = _select_days(kind, columns, days.dts, files, by_name=False)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {raw_view} AS {landed}")
+    except (duckdb.BinderException, duckdb.InvalidInputException):
+        landed = _select_days(kind, columns, days.dts, files, by_name=True)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {raw_view} AS {landed}")
+    source = raw_view
+    if once is not None and has_repeats(connection, raw_view):
+        source = f"once_{kind.table}"
+        every = [*columns, *(_column(field.name) for field in INGESTION_FIELDS)]
+        landed = _select_days(kind, every, days.dts, files, by_name=True)
+        chosen = each_once(raw_view, once.sql, [*columns, "dt"], landed)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {source} AS {chosen}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind.table} AS SELECT * FROM {source}")
+
+
+def _mentioned(kind: EventKind, texts: Sequence[str]) -> list[str]:
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    return [_column(name) for name in kind.field_names if name in words or name == "event_id"]
+
+
+def _select_days(
+    kind: EventKind,
+    columns: Sequence[str],
+    dts: Sequence[str],
+    files: Mapping[str, Sequence[str]],
+    *,
+    by_name: bool,
+) -> str:
+    """The rows of some days. ``dt`` is a DATE here: grouping by it costs a third of a text."""
+    return " UNION ALL ".join(
+        select_files(
+            [*columns, f"{_date(dt)} AS dt"],
+            files.get(dt, ()),
+            f"no_{kind.table}",
+            by_name=by_name,
+        )
+        for dt in dts
+    )
+
+
+def _typed(metric: Metric) -> str:
+    """The metric's rows in its columns and types, sorted by its key."""
+    columns = ", ".join(_typed_column(column) for column in metric.columns)
+    return f"SELECT {columns} FROM ({metric.sql}) ORDER BY {', '.join(metric.key)}"
+
+
+def _typed_column(column: MetricColumn) -> str:
+    return f"CAST({_column(column.name)} AS {_SQL_TYPES[column.type]}) AS {_column(column.name)}"
+
+
+def _column(name: str) -> str:
+    return f'"{name}"'
+
+
+def _date(dt: str) -> str:
+    return f"DATE {quoted(dt)}"

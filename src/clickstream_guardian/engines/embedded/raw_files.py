@@ -1,0 +1,59 @@
+"""The lake's Parquet files as SQL for DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from clickstream_guardian.engines.embedded.connection import quoted
+
+
+class DataFile(Protocol):
+    """A Parquet file of the lake on a local disk, and the day it belongs to."""
+
+    @property
+    def path(self) -> str:
+        """Absolute path, or a ``file://`` address."""
+
+    @property
+    def dt(self) -> str:
+        """The UTC day of its rows."""
+
+
+class RawFiles(Protocol):
+    """What the embedded engine needs of a lake."""
+
+    def data_files(
+        self, table: str, dt_from: str | None = None, dt_to: str | None = None
+    ) -> Sequence[DataFile]:
+        """The files of a raw table (``clicks``) of the days from ``dt_from`` to ``dt_to``."""
+
+
+def paths_by_day(files: Iterable[DataFile]) -> dict[str, list[str]]:
+    """Local paths by day, both sorted."""
+    by_day: dict[str, list[str]] = {}
+    for file in files:
+        by_day.setdefault(file.dt, []).append(file.path.removeprefix("file://"))
+    return {dt: sorted(by_day[dt]) for dt in sorted(by_day)}
+
+
+def select_files(
+    columns: Sequence[str], paths: Sequence[str], empty_table: str, *, by_name: bool = False
+) -> str:
+    """A SELECT of columns from files.
+
+    Args:
+        columns: names, or expressions over the names of ``empty_table``.
+        paths: Parquet files; may be none.
+        empty_table: a table without rows that has every column with its type.
+        by_name: whether files may lack columns (written before a field was added); slower.
+    """
+    selected = ", ".join(columns)
+    if not paths:
+        return f"SELECT {selected} FROM {empty_table}"
+    listed = ", ".join(quoted(path) for path in paths)
+    if not by_name:
+        return f"SELECT {selected} FROM read_parquet([{listed}], hive_partitioning=false)"
+    files = f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
+    together = f"SELECT * FROM {files} UNION ALL BY NAME SELECT * FROM {empty_table}"
+    return f"SELECT {selected} FROM ({together})"
