@@ -24,6 +24,8 @@ class Reason(StrEnum):
     INVALID_UTF8 = "invalid_utf8"
     NUL_BYTE = "nul_byte"
     LINE_TOO_LONG = "line_too_long"
+    BAD_AVRO = "bad_avro"
+    UNKNOWN_SCHEMA = "unknown_schema"
 
 
 EXPLANATIONS: dict[Reason, str] = {
@@ -39,6 +41,8 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.INVALID_UTF8: "the bytes are not UTF-8",
     Reason.NUL_BYTE: "the line holds a NUL byte",
     Reason.LINE_TOO_LONG: "the line or one of its fields is longer than it may be",
+    Reason.BAD_AVRO: "the message is not an Avro record in the registry's framing",
+    Reason.UNKNOWN_SCHEMA: "the schema registry does not know the message's schema id",
 }
 """Each reason in words."""
 
