@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import make_url
 
 from clickstream_guardian.settings import Settings
-from clickstream_guardian.store.database import Store, open_store
+from clickstream_guardian.store.database import Store, open_store, written
 from clickstream_guardian.store.embedded import EmbeddedServer, start_server
 
 _TEMPLATE = "guardian"
@@ -88,10 +88,10 @@ def store(store_url: str, reader_url: str, tmp_path: Path) -> Iterator[Store]:
 
 
 def _in_database(url: str, name: str) -> str:
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
+    return written(make_url(url).set(database=name))
 
 
 def _administer(server: EmbeddedServer, statement: str) -> None:
     url = make_url(server.admin_url).set(drivername="postgresql", database="template1")
-    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as admin:
+    with psycopg.connect(written(url), autocommit=True) as admin:
         admin.execute(statement)

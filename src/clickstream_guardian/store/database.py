@@ -43,12 +43,12 @@ class Store:
         self._folder = server.place.folder if server else None
         self.place = str(self._folder) if self._folder else url.render_as_string()
         self.engine = _engine(url)
-        self.catalog_uri = url.render_as_string(hide_password=False)
+        self.catalog_uri = written(url)
         self.reader_note: str | None = None
         with clear_errors(self.place, self._folder):
             migrate(self.engine)
             reader = self._reader(url, reader_url, secrets)
-        self.reader_url = reader.render_as_string(hide_password=False)
+        self.reader_url = written(reader)
 
     def _reader(self, url: URL, reader_url: URL | None, secrets: Path) -> URL:
         with self.engine.begin() as connection:
@@ -124,6 +124,12 @@ def _url(setting: str, value: str) -> URL:
             "give postgresql://user:password@host/database."
         )
     return url.set(drivername="postgresql+psycopg")
+
+
+def written(url: URL) -> str:
+    """The URL as text that both SQLAlchemy and libpq read: libpq takes no ``+`` for a space."""
+    address, mark, query = url.render_as_string(hide_password=False).partition("?")
+    return address + mark + query.replace("+", "%20")
 
 
 def _engine(url: URL) -> Engine:

@@ -192,6 +192,7 @@ def _spawn_keeper(task: Mapping[str, Any]) -> None:
         said = stdout.readline()
     answer = json.loads(said) if said else {"error": "its keeper process was ended"}
     if "error" in answer:
+        keeper.wait()
         raise _start_error(task, answer["error"])
     _KEEPERS.append(keeper)
 

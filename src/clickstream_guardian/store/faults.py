@@ -14,6 +14,13 @@ from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.store.embedded import disk_full, is_disk_low
 
 _GO_ON = "nothing that was committed is lost, run the same command again and it goes on"
+_REFUSALS = (  # a refused connection comes without a code
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "FATAL: role",
+    "FATAL: database",
+)
 
 
 @contextlib.contextmanager
@@ -39,13 +46,16 @@ def clear_errors(place: str, folder: Path | None) -> Iterator[None]:
 
 
 def _sentence(error: psycopg.Error, place: str, folder: Path | None) -> GuardianError | None:
-    said = " ".join(str(error).split())
+    said = " ".join(str(error).split())  # one line, one space
     if isinstance(error, errors.DiskFull):
         if folder is not None:
             return disk_full(folder)
         return GuardianError(f"The disk of the database {place} is full: make room, then {_GO_ON}.")
-    if isinstance(error, errors.InvalidAuthorizationSpecification):
-        return GuardianError(f"The database {place} refuses the user ({said}): check DATABASE_URL.")
+    if any(mark in said for mark in _REFUSALS):
+        reason = said.rpartition("FATAL: ")[2].strip()
+        return GuardianError(
+            f"The database {place} refuses the connection ({reason}): check DATABASE_URL."
+        )
     if isinstance(error, errors.InsufficientPrivilege):
         return GuardianError(
             f"The database {place} does not allow it ({said}): let its user own the database or "

@@ -62,7 +62,7 @@ def ensure_reader(connection: Connection, url: URL, secrets: Path) -> URL | None
 
 def owner_reading_only(url: URL) -> URL:
     """The owner's URL in sessions that refuse to write: the fallback without a reader role."""
-    return url.update_query_dict({"options": "-c default_transaction_read_only=on"})
+    return url.update_query_dict({"options": "-cdefault_transaction_read_only=on"})
 
 
 def _make_role(driver: psycopg.Connection, password: str) -> None:
