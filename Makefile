@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-.PHONY: help setup setup-dev demo test test-embedded check docs format bench lock clean
+.PHONY: help setup setup-dev demo test test-embedded check docs format bench lock clean minio test-minio
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -33,6 +34,12 @@ test: setup-dev ## Everything there is
 
 test-embedded: setup-dev ## The part that needs Python only
 	@bash scripts/test.sh embedded
+
+minio: ## Build MinIO's last source release with Go (for GUARDIAN_S3_SERVER=minio)
+	GOBIN="$${GUARDIAN_CACHE_DIR:-$$HOME/.cache/clickstream-guardian}/bin" go install github.com/minio/minio@$(MINIO_VERSION)
+
+test-minio: setup-dev minio ## The landing test on MinIO instead of SeaweedFS
+	GUARDIAN_S3_SERVER=minio $(BIN)/pytest -s tests/cluster/test_landing.py
 
 check: setup-dev ## Format, lint, types, import rules, docs freshness
 	$(BIN)/ruff format --check .

@@ -20,6 +20,8 @@ need() { # command, Debian package, what for
 export HYPOTHESIS_STORAGE_DIRECTORY="${TMPDIR:-/tmp}/guardian-hypothesis"
 if [ "$what" = all ]; then
   need chromium chromium "browser tests"
+  need javac openjdk-17-jdk-headless "cluster tests"
+  need mvn maven "cluster tests"
 fi
 $bin/ruff format --check .
 $bin/ruff check .
