@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,6 +105,9 @@ def open_store(settings: Settings) -> Store:
             _url("GUARDIAN_DATABASE_READER_URL", reader.get_secret_value()) if reader else None,
             secrets,
         )
+    if not (settings.home_path / "postgres" / "data").exists():
+        # a first start migrates: what that needs is loaded while initdb works
+        threading.Thread(target=import_module, args=("alembic.command",), daemon=True).start()
     server = start_server(settings.home_path)
     try:
         return Store(make_url(server.owner_url), make_url(server.reader_url), secrets, server)
