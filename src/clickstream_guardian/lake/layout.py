@@ -130,13 +130,16 @@ def table_properties(table: RawTable) -> dict[str, str]:
     """The properties of a new table.
 
     Bounds are kept for few columns only: those of random ids prune nothing and would make each
-    manifest several times as large.
+    manifest several times as large. Files are replaced by others with the same rows, which no
+    append can contradict: so a replacement need not give way to a sink that appends meanwhile.
     """
     return {
         "write.format.default": "parquet",
         "write.parquet.compression-codec": "snappy",
         "write.metadata.delete-after-commit.enabled": "true",
         "write.metadata.previous-versions-max": "10",
+        "write.delete.isolation-level": "snapshot",
+        "write.update.isolation-level": "snapshot",
         "write.metadata.metrics.default": "none",
         "commit.manifest-merge.enabled": "true",
         "commit.manifest.min-count-to-merge": "25",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
@@ -279,6 +281,65 @@ def produce_purchases(
     Example: guardian produce purchases yoochoose-buys.dat --max-events 1000
     """
     _produce(PURCHASE, file, max_events, replay_speed, loop, order, as_json)
+
+
+def add_generator(write: Callable[..., GeneratedFiles]) -> None:
+    """Add ``produce generated``; ``cli`` brings the generator, which is ``lab.write_dataset``."""
+
+    @produce_app.command("generated")
+    def produce_generated(
+        sessions: Annotated[int, typer.Option(help="Clean sessions.")] = 10_000,
+        day: Annotated[str, typer.Option(help="UTC day of the traffic.")] = "2014-04-07",
+        seed: Annotated[int, typer.Option(help="Same seed, same traffic.")] = 1,
+        attacks: Annotated[str, typer.Option(help="none, default or a plan file.")] = "default",
+        replay_speed: Annotated[
+            str | None, typer.Option(help="`max`, or how many times faster than event time.")
+        ] = None,
+    ) -> None:
+        """Generate a day of traffic, and put clicks and purchases on the log together.
+
+        Example: guardian produce generated --sessions 50000 --replay-speed 60
+        """
+        settings = load_settings(replay_speed=replay_speed)
+        only = date.fromisoformat(day)
+        spool = settings.home_path / "spool"
+        spool.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=spool) as folder:
+            made = write(folder, sessions=sessions, days=(only, only), seed=seed, attacks=attacks)
+            _produce_generated(settings, made, only, Path(folder))
+
+
+class GeneratedFiles(Protocol):
+    """What a generator leaves."""
+
+    @property
+    def clicks_file(self) -> Path:
+        """The clicks."""
+
+    @property
+    def purchases_file(self) -> Path:
+        """The purchases."""
+
+
+def _produce_generated(settings: Settings, made: GeneratedFiles, day: date, folder: Path) -> None:
+    from clickstream_guardian.sources.kafka.files import FileTask, produce_together
+    from clickstream_guardian.sources.kafka.pacing import parse_speed
+
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    tasks = [
+        FileTask(
+            kind=kind,
+            path=path,
+            spool=folder / kind.name,
+            speed=parse_speed(settings.replay_speed),
+            origin_us=int(midnight.timestamp() * 1_000_000),
+        )
+        for kind, path in ((CLICK, made.clicks_file), (PURCHASE, made.purchases_file))
+    ]
+    with _progress("events") as show:
+        reports = produce_together(tasks, lambda: _open_producer(settings), show)
+    for task, report in zip(tasks, reports, strict=True):
+        _out.print(f"{report.events:,} {task.kind.name}s acknowledged in {report.seconds:.1f} s")
 
 
 def _produce(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +55,7 @@ class FileTask:
         speed: see ``pacing.parse_speed``.
         max_events: take only the first so many lines.
         loop: begin again at the end, for ever.
+        origin_us: see ``pacing.Pacer``.
     """
 
     kind: EventKind
@@ -63,6 +65,7 @@ class FileTask:
     speed: float = float("inf")
     max_events: int | None = None
     loop: bool = False
+    origin_us: int | None = None
 
 
 def produce_file(producer: EventProducer, task: FileTask, progress: Progress) -> ProduceReport:
@@ -105,11 +108,29 @@ def produce_file(producer: EventProducer, task: FileTask, progress: Progress) ->
     )
 
 
+def produce_together(
+    tasks: Sequence[FileTask], open_producer: Callable[[], EventProducer], progress: Progress
+) -> list[ProduceReport]:
+    """Put several files on the log side by side, each by a producer of its own.
+
+    Raises:
+        UsageError: a file cannot be read.
+        GuardianError: Kafka did not acknowledge everything in time.
+    """
+
+    def run(task: FileTask) -> ProduceReport:
+        with open_producer() as producer:
+            return produce_file(producer, task, progress)
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(run, tasks))
+
+
 def _rounds(
     producer: EventProducer, task: FileTask, spool: Spool, progress: Progress
 ) -> Iterator[int]:
     """Send round after round; yields the number of each that is complete."""
-    pacer = Pacer(task.speed)
+    pacer = Pacer(task.speed, task.origin_us)
     total = spool.index.rows
     first_us, last_us = 0, 0
     number = 0

@@ -36,6 +36,8 @@ class Pacer:
 
     Args:
         speed: seconds of event time per second; infinite means at once.
+        origin_us: event time of the moment of starting, in microseconds, so that several files keep
+            step; default: the first event's.
         clock: seconds, monotonic.
         sleep: waits so many seconds.
     """
@@ -43,13 +45,14 @@ class Pacer:
     def __init__(
         self,
         speed: float,
+        origin_us: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._speed = speed
         self._clock = clock
         self._sleep = sleep
-        self._origin: tuple[int, float] | None = None
+        self._origin = None if origin_us is None else (origin_us, clock())
 
     def paced(self, events: pa.Table) -> Iterator[pa.Table]:
         """Cut events (in time order) into ticks and yield each when it is due."""

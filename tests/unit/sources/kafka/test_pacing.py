@@ -29,7 +29,7 @@ def at_seconds(*seconds: float) -> pa.Table:
 
 def times_of(speed: float, *tables: pa.Table) -> list[tuple[float, int]]:
     clock = Clock()
-    pacer = Pacer(speed, clock, clock.sleep)
+    pacer = Pacer(speed, None, clock, clock.sleep)
     return [
         (round(clock.now - 100.0, 6), len(part)) for table in tables for part in pacer.paced(table)
     ]
@@ -45,6 +45,13 @@ def test_speed_divides_the_waiting() -> None:
 
 def test_the_rhythm_goes_on_from_table_to_table() -> None:
     assert times_of(1, at_seconds(0), at_seconds(2)) == [(TICK_SECONDS, 1), (2.05, 1)]
+
+
+def test_a_common_origin_keeps_files_in_step() -> None:
+    clock = Clock()
+    pacer = Pacer(1, 0, clock, clock.sleep)
+    assert [len(part) for part in pacer.paced(at_seconds(3))] == [1]
+    assert clock.now == pytest.approx(103.05)
 
 
 def test_at_speed_max_nothing_is_cut_or_held() -> None:
