@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import polars as pl
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clickstream_guardian.detector import folds
 from clickstream_guardian.detector.advance import Arrival, advance
 from clickstream_guardian.detector.evaluate import micros
 from clickstream_guardian.detector.lateness import NEVER
@@ -16,6 +18,7 @@ from clickstream_guardian.detector.state import BucketState, DetectorConfig, Par
 from clickstream_guardian.rules.loader import parse_rule
 from tests.parity.oracle import OracleAnomaly, OracleEvent, final_anomalies
 
+FIXTURE = [HealthCheck.function_scoped_fixture]
 S = 1_000_000
 T0 = 1_396_872_000 * S
 RULES = (
@@ -65,15 +68,15 @@ def streams(draw: st.DrawFn) -> Stream:
     partitions = draw(st.integers(1, 3))
     step = st.tuples(
         st.integers(0, partitions - 1),
-        st.sampled_from(["a", "b", "c"]),
-        st.integers(-14 * S, 9 * S).map(lambda d: d // 250_000 * 250_000),
+        st.sampled_from(["a", "a", "b", "c"]),
+        st.sampled_from([0, 0, 1, 1, 2, 3, 9, -3, -9, -10, -11, -14]).map(lambda d: d * S // 2),
         st.sampled_from(["i", "j", "k"]),
         st.sampled_from([0, 0, 0, 0, 1, 2]),
     )
     clock = T0
     events: list[OracleEvent] = []
     for number, (partition, session, delta, item, back) in enumerate(
-        draw(st.lists(step, min_size=1, max_size=90))
+        draw(st.lists(step, min_size=20, max_size=90))
     ):
         if back and len(events) >= back:
             events.append(replace(events[-back], partition=partition))
@@ -167,8 +170,20 @@ def expected(stream: Stream, config: DetectorConfig = CONFIG) -> list[OracleAnom
     return final_anomalies(config.rules, stream.events, config.lateness_us, config.sample_size)
 
 
+@pytest.fixture(params=["ordinary", "all big", "put off", "short heads"], autouse=True)
+def _fold_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "all big":
+        monkeypatch.setattr(folds, "_BIG", 1)
+    if request.param == "put off":
+        monkeypatch.setattr(folds, "_BIG", 6)
+        monkeypatch.setattr(folds, "_CHEAP", 0)
+        monkeypatch.setattr(folds, "_SMALL_GROWTH", 1)
+    if request.param == "short heads":
+        monkeypatch.setattr(DetectorConfig, "head_size", 4)
+
+
 @given(streams())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=FIXTURE)
 def test_any_cut_gives_the_oracles_rows(stream: Stream) -> None:
     host = Host(stream)
     for cut in stream.cuts:
@@ -177,7 +192,7 @@ def test_any_cut_gives_the_oracles_rows(stream: Stream) -> None:
 
 
 @given(streams(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURE)
 def test_a_crash_after_any_call_changes_nothing(stream: Stream, data: st.DataObject) -> None:
     host = Host(stream)
     for cut in stream.cuts:
@@ -189,7 +204,7 @@ def test_a_crash_after_any_call_changes_nothing(stream: Stream, data: st.DataObj
 
 
 @given(streams(), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURE)
 def test_silence_closes_windows_but_shuts_nobody_out(stream: Stream, data: st.DataObject) -> None:
     host = Host(stream, replace(CONFIG, idle_us=5 * S))
     for cut in stream.cuts:
@@ -198,7 +213,7 @@ def test_silence_closes_windows_but_shuts_nobody_out(stream: Stream, data: st.Da
 
 
 @given(streams())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=FIXTURE)
 def test_a_replay_twice_says_the_same(stream: Stream) -> None:
     first, second = Host(stream), Host(stream)
     for cut in stream.cuts:
@@ -207,7 +222,7 @@ def test_a_replay_twice_says_the_same(stream: Stream) -> None:
 
 
 @given(streams())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=FIXTURE)
 def test_the_state_passed_in_is_not_changed(stream: Stream) -> None:
     host = Host(stream)
     middle = len(stream.events) // 2

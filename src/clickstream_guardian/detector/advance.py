@@ -158,7 +158,7 @@ def _log(
 
 
 def _regrow(state: BucketState, size: int) -> BucketState:
-    """A larger tally, counted anew from the log; panes are filled again as sessions turn busy."""
+    """A larger tally, counted anew from the log; folds are filled again as sessions turn busy."""
     tally = Tally.empty(size)
     for chunk in state.log:
         np.add.at(tally.counts, tally.slots(chunk.events), 1)
@@ -169,19 +169,19 @@ def _judge(
     config: DetectorConfig, state: BucketState, fresh: pl.DataFrame, closed_us: int
 ) -> tuple[BucketState, tuple[Anomaly, ...]]:
     """Fold what is due, apply every rule to touched and closing windows, note what was said."""
-    panes = add_pending(state.panes, fresh)
-    due = {p: f for p, f in panes.items() if is_due(f, p + config.pane_us, closed_us)}
-    if not due and (not panes or closed_us == state.closed_us):
-        return replace(state, panes=panes), ()
-    kept = {p: f for p, f in panes.items() if p not in due}
+    folds = add_pending(state.folds, fresh)
+    due = {p: f for p, f in folds.items() if is_due(p, f, config.pane_us, closed_us)}
+    if not due and (not folds or closed_us == state.closed_us):
+        return replace(state, folds=folds), ()
+    kept = {p: f for p, f in folds.items() if p not in due}
     come = [part.select("session_id", "pane") for f in due.values() for part in f.pending]
     new = refold([part for f in due.values() for part in (f.rows, *f.pending)], config.head_size)
-    folds = [new, *kept.values()]
+    all_folds = [new, *kept.values()]
     folded = Folded(
-        tuple(fold.rows for fold in folds),
-        pl.concat([fold.heads for fold in folds]),
-        pl.concat([fold.counts for fold in folds]),
-        pl.concat([fold.items for fold in folds]),
+        tuple(fold.rows for fold in all_folds),
+        pl.concat([fold.heads for fold in all_folds]),
+        pl.concat([fold.counts for fold in all_folds]),
+        pl.concat([fold.items for fold in all_folds]),
     )
     touched = pl.concat(come).unique() if come else new.rows.select("session_id", "pane")
     span = Span(state.settled_us, state.closed_us, closed_us, touched)
@@ -192,8 +192,8 @@ def _judge(
         said += _apply(rule, folded, span, shape, reported)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     settled_us = state.watermark(config.lateness_us, None)
-    living = [pane for pane in due if pane + config.longest_us > settled_us]
-    return replace(state, panes=kept | split_fold(new, living), reported=reported), tuple(said)
+    split = split_fold(new, lambda pane: pane + config.longest_us > settled_us)
+    return replace(state, folds=kept | split, reported=reported), tuple(said)
 
 
 def _apply(
@@ -236,7 +236,7 @@ def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
         settled_us=settled_us,
         log=_compact(tuple(log)),
         tally=Tally(counts, state.tally.busy & (counts >= config.busy_from)),
-        panes={p: f for p, f in state.panes.items() if p + config.longest_us > settled_us},
+        folds={p: f for p, f in state.folds.items() if p.pane + config.longest_us > settled_us},
         reported={k: a for k, a in state.reported.items() if micros(a.window_end) > settled_us},
     )
 

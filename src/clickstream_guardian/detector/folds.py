@@ -1,18 +1,20 @@
 """The events of busy sessions, folded pane by pane: distinct, in order, counted once.
 
-A fold costs as much as the pane holds, so a pane that grows fast is folded only when enough has
-come (each fold then costs no more than what has come since the last), and once more when it closes.
+A fold costs as much as it holds. So a session that is big in a pane is kept apart from the others
+there, and folded again only when it has grown by a multiple, and once more when the pane closes:
+over its life a pane costs a small number of times its events, however hot a session is, and a
+session that has just turned busy does not wait for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from clickstream_guardian.detector.state import PaneFold
+from clickstream_guardian.detector.state import PaneFold, Place
 
 ROW_SCHEMA: dict[str, pl.DataType] = {
     "session_id": pl.String(),
@@ -21,10 +23,14 @@ ROW_SCHEMA: dict[str, pl.DataType] = {
     "event_id": pl.UInt128(),
     "pane": pl.Int64(),
 }
-_SMALL = 4_096
-_GROWTH = 3
+_BIG = 4_096
+"""Events of a session in a pane from which it is kept apart."""
+_BIG_GROWTH = 3
+_CHEAP = 100_000
+_SMALL_GROWTH = 4
 _EMPTY = pl.DataFrame(schema=ROW_SCHEMA)
 _GROUP = ["session_id", "pane"]
+Folds = Mapping[Place, PaneFold]
 NO_FOLD = PaneFold(
     _EMPTY,
     _EMPTY,
@@ -40,12 +46,14 @@ def with_panes(events: pl.DataFrame, pane_us: int) -> pl.DataFrame:
     )
 
 
-def is_due(fold: PaneFold, pane_end_us: int, closed_us: int) -> bool:
-    """Whether a pane's pending rows are to be folded now."""
+def is_due(place: Place, fold: PaneFold, pane_us: int, closed_us: int) -> bool:
+    """Whether what is pending at a place is to be folded now."""
     pending = fold.pending_count
-    if not pending:
-        return False
-    return pane_end_us <= closed_us or pending <= _SMALL or pending >= _GROWTH * len(fold.rows)
+    if not pending or place.pane + pane_us <= closed_us:
+        return pending > 0
+    if place.session_id is not None:
+        return pending >= _BIG_GROWTH * len(fold.rows)
+    return len(fold.rows) <= _CHEAP or _SMALL_GROWTH * pending >= len(fold.rows)
 
 
 def fold_rows(rows: pl.DataFrame, head_size: int) -> PaneFold:
@@ -70,13 +78,25 @@ def _differs(*columns: str) -> pl.Expr:
     return changed.fill_null(value=True)
 
 
-def add_pending(panes: Mapping[int, PaneFold], rows: pl.DataFrame) -> dict[int, PaneFold]:
-    """Append rows to the panes they belong to, without folding them."""
-    grown = dict(panes)
+def add_pending(folds: Folds, rows: pl.DataFrame) -> dict[Place, PaneFold]:
+    """Append rows to the places they belong to, without folding them."""
+    grown = dict(folds)
+    big = {place.pane for place in folds if place.session_id is not None}
     for (pane,), part in rows.partition_by("pane", as_dict=True).items():
-        before = grown.get(int(pane), NO_FOLD)
-        grown[int(pane)] = replace(before, pending=(*before.pending, part))
+        rest = part
+        if int(pane) in big:
+            for place in [p for p in folds if p.pane == pane and p.session_id is not None]:
+                mine = pl.col("session_id") == place.session_id
+                _append(grown, place, rest.filter(mine))
+                rest = rest.filter(~mine)
+        _append(grown, Place(int(pane), None), rest)
     return grown
+
+
+def _append(folds: dict[Place, PaneFold], place: Place, rows: pl.DataFrame) -> None:
+    if len(rows):
+        before = folds.get(place, NO_FOLD)
+        folds[place] = replace(before, pending=(*before.pending, rows))
 
 
 def refold(rows: Iterable[pl.DataFrame], head_size: int) -> PaneFold:
@@ -85,15 +105,26 @@ def refold(rows: Iterable[pl.DataFrame], head_size: int) -> PaneFold:
     return fold_rows(pl.concat(frames), head_size) if frames else NO_FOLD
 
 
-def split_fold(fold: PaneFold, panes: Iterable[int]) -> dict[int, PaneFold]:
-    """One fold per pane, for those asked."""
+def split_fold(fold: PaneFold, living: Callable[[int], bool]) -> dict[Place, PaneFold]:
+    """One fold per pane for which ``living`` holds, and one per session that is big in it."""
+    counts = fold.counts
+    panes = [int(pane) for pane in counts["pane"].unique() if living(int(pane))]
+    big = counts.filter(pl.col("n") > _BIG, pl.col("pane").is_in(panes))
     split = {}
+    for session_id, pane, _ in big.iter_rows():
+        mine = (pl.col("pane") == pane) & (pl.col("session_id") == session_id)
+        split[Place(pane, session_id)] = _part(fold, mine)
     for pane in panes:
-        mine = pl.col("pane") == pane
-        split[pane] = PaneFold(
-            fold.rows.filter(mine),
-            fold.heads.filter(mine),
-            fold.counts.filter(mine),
-            fold.items.filter(mine),
-        )
-    return split
+        apart = [place.session_id for place in split if place.pane == pane]
+        mine = (pl.col("pane") == pane) & ~pl.col("session_id").is_in(apart)
+        split[Place(pane, None)] = _part(fold, mine)
+    return {place: part for place, part in split.items() if len(part.rows)}
+
+
+def _part(fold: PaneFold, mine: pl.Expr) -> PaneFold:
+    return PaneFold(
+        fold.rows.filter(mine),
+        fold.heads.filter(mine),
+        fold.counts.filter(mine),
+        fold.items.filter(mine),
+    )

@@ -74,9 +74,16 @@ class Chunk:
     before: Mapping[PartitionKey, PartitionState]
 
 
+class Place(NamedTuple):
+    """Where a fold belongs: a pane (its start), and the session if that one is big in it."""
+
+    pane: int
+    session_id: str | None
+
+
 @dataclass(frozen=True)
 class PaneFold:
-    """One pane's events of busy sessions.
+    """Events of busy sessions in a pane.
 
     ``rows`` are distinct and sorted by (session_id, at, event_id); ``heads`` are each session's
     first ones, ``counts`` holds (session_id, pane, n), ``items`` the distinct (session_id, pane,
@@ -136,7 +143,7 @@ class BucketState:
     closed_us: int = NEVER
     log: tuple[Chunk, ...] = ()
     tally: Tally = field(default_factory=lambda: Tally.empty(1 << 12))
-    panes: Mapping[int, PaneFold] = field(default_factory=dict)
+    folds: Mapping[Place, PaneFold] = field(default_factory=dict)
     reported: Mapping[str, Anomaly] = field(default_factory=dict)
 
     @property
