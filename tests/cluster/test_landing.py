@@ -142,7 +142,7 @@ def test_an_event_is_readable_within_thirty_seconds(world: World) -> None:
 
 
 def produce_command(*arguments: str) -> subprocess.Popen[str]:
-    code = "from clickstream_guardian.stack.commands import produce_app; produce_app()"
+    code = "from clickstream_guardian.stack.produce_commands import produce_app; produce_app()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
