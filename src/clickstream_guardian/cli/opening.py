@@ -1,23 +1,25 @@
-"""Opens the rooms a command needs, and closes them again."""
+"""Opens the rooms a command needs, and closes them again; each is imported when it is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from clickstream_guardian.detector.state import DetectorConfig
-from clickstream_guardian.engines.embedded.batch import DuckDbEngine
-from clickstream_guardian.lake.lake import open_lake
-from clickstream_guardian.metrics.loader import load_metrics
 from clickstream_guardian.pipelines.home import Home
-from clickstream_guardian.pipelines.replay import Parts
-from clickstream_guardian.rules.loader import load_catalogue
 from clickstream_guardian.settings import Settings
-from clickstream_guardian.store import Store, open_store
+
+if TYPE_CHECKING:
+    from clickstream_guardian.detector.state import DetectorConfig
+    from clickstream_guardian.pipelines.replay import Parts
+    from clickstream_guardian.store import Store
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
     """Rules and numbers of the detector, as the settings say."""
+    from clickstream_guardian.detector.state import DetectorConfig
+    from clickstream_guardian.rules.loader import load_catalogue
+
     return DetectorConfig(
         rules=load_catalogue(settings.rules_dir),
         lateness_us=round(settings.allowed_lateness_seconds * 1e6),
@@ -28,6 +30,8 @@ def detector_config(settings: Settings) -> DetectorConfig:
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
     """The serving database alone."""
+    from clickstream_guardian.store import open_store
+
     Home(settings.home_path).prepare()
     with open_store(settings) as store:
         yield store
@@ -36,11 +40,15 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Parts]:
     """Everything a pipeline works with; rules are read first, so a wrong one starts nothing."""
+    from clickstream_guardian.engines.embedded.batch import DuckDbEngine
+    from clickstream_guardian.lake.lake import open_lake
+    from clickstream_guardian.metrics.loader import load_metrics
+    from clickstream_guardian.pipelines.replay import Parts
+
     config = detector_config(settings)
     home = Home(settings.home_path)
-    home.prepare()
     with (
-        open_store(settings) as store,
+        opened_store(settings) as store,
         open_lake(store.catalog_uri, home.warehouse) as lake,
         DuckDbEngine(lake, home.root / "tmp") as engine,
     ):

@@ -80,7 +80,7 @@ def _session_events(lake: Lake, session_id: str, start: datetime, end: datetime)
         )
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        query = connection.execute(_EVENTS, [paths, session_id, start, end])
+        query = connection.sql(_EVENTS, params=[paths, session_id, start, end])
         found: pa.Table = query.to_arrow_table()
     ids = found["event_id"].combine_chunks().cast(pa.binary(16))
     frame = pl.DataFrame(pl.from_arrow(found.drop_columns(["event_id"])))
