@@ -57,7 +57,7 @@ class Keeper:
         """Clean environment (no PG* of the person's), neutral folder, unprivileged user."""
         how: dict[str, Any] = {
             "cwd": "/",
-            "env": {"PATH": "/usr/bin:/bin", "LANG": "C", "TZ": "UTC"},
+            "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
         }
         if self.owner:
             how |= {"user": self.owner[0], "group": self.owner[1], "extra_groups": []}
