@@ -92,6 +92,7 @@ def connect_service(
         ),
         folder=own,
         address=f"http://{host}:{port}",
+        ports=(port,),
         environment=landing_environment(
             registry=settings.registry_url,
             jdbc=f"jdbc:postgresql://{host}:{settings.postgres_port}/guardian",

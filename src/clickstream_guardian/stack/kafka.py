@@ -113,6 +113,7 @@ def _broker(
         command=(*base, "kafka.Kafka", str(properties)),
         folder=own,
         address=f"{settings.stack_host}:{port}",
+        ports=(port, settings.kafka_controller_port + number - 1),
         probe=lambda: brokers_online(f"{settings.stack_host}:{port}", len(BROKERS)),
         prepare=prepare,
         stop_seconds=25,

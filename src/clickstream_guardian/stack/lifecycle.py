@@ -18,12 +18,17 @@ from clickstream_guardian.stack.jars import PLUGIN_SET, resolve_jars
 from clickstream_guardian.stack.java import java_for
 from clickstream_guardian.stack.kafka import kafka_services
 from clickstream_guardian.stack.postgres import postgres_service
-from clickstream_guardian.stack.probes import wait_ready
+from clickstream_guardian.stack.probes import port_is_free, wait_ready
 from clickstream_guardian.stack.registry import registry_service
 from clickstream_guardian.stack.s3 import s3_service
 from clickstream_guardian.stack.secrets import StackSecrets, load_or_create_secrets, load_secrets
 from clickstream_guardian.stack.service import GROUPS, Service, with_needs
-from clickstream_guardian.stack.supervisor import Supervisor, kill_at_once, stack_processes
+from clickstream_guardian.stack.supervisor import (
+    Supervisor,
+    kill_at_once,
+    kill_strays,
+    stack_processes,
+)
 from clickstream_guardian.stack.system import outside_home
 from clickstream_guardian.stack.watch import watch_service
 
@@ -78,8 +83,11 @@ def up(settings: Settings, only: Iterable[str], report: Report) -> bool:
         wanted = tuple(name for name in wanted if name != "s3")
     present = {state.group for state in supervisor.states()}
     services = plan(settings, secrets, {*wanted, *present}, report)
+    if not supervisor.running():
+        kill_strays(folder)
     for service in services:
         if service.group in wanted and not supervisor.alive(service.name):
+            _refuse_taken_ports(settings, service)
             service.prepare()
     supervisor.apply(services)
     _start_in_order(supervisor, services, wanted, report)
@@ -193,6 +201,25 @@ def _start_in_order(
             )
             service.finish()
             report(f"{service.name} is ready at {service.address} ({seconds:.1f} s)")
+
+
+def _refuse_taken_ports(settings: Settings, service: Service) -> None:
+    for port in service.ports:
+        if not port_is_free(settings.stack_host, port):
+            raise UsageError(
+                f"Port {port} of {service.name} is taken by another program: stop that, or set "
+                f"GUARDIAN_{_port_setting(settings, port)} to a free one."
+            )
+
+
+def _port_setting(settings: Settings, port: int) -> str:
+    """The setting that a port comes from: the nearest at or below it."""
+    ports = {
+        name: value
+        for name, value in settings.model_dump().items()
+        if name.endswith("_port") and isinstance(value, int) and value <= port
+    }
+    return max(ports, key=lambda name: ports[name]).upper()
 
 
 def _known(names: Iterable[str]) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ def postgres_service(settings: Settings, folder: Path, secrets: StackSecrets) ->
         ),
         folder=own,
         address=f"{settings.stack_host}:{settings.postgres_port}",
+        ports=(settings.postgres_port,),
         probe=lambda: _connect(database_url(settings, secrets, "postgres")).close(),
         prepare=prepare,
         finish=lambda: _make_databases(database_url(settings, secrets, "postgres")),

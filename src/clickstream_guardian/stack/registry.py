@@ -44,6 +44,7 @@ def registry_service(
         ),
         folder=own,
         address=f"{base}{COMPATIBILITY_PATH}",
+        ports=(port,),
         environment=registry_environment(
             settings.stack_host,
             port,

@@ -72,6 +72,7 @@ def _seaweedfs(settings: Settings, folder: Path, secrets: StackSecrets) -> Servi
     host, port = settings.stack_host, settings.s3_port
 
     def prepare() -> None:
+        _refuse_other(own / "minio", "minio")
         data.mkdir(parents=True, exist_ok=True)
         write_private(who, identities(*s3_keys(settings, secrets)))
 
@@ -90,6 +91,7 @@ def _seaweedfs(settings: Settings, folder: Path, secrets: StackSecrets) -> Servi
         ),
         folder=own,
         address=f"http://{host}:{port}",
+        ports=(port, port + 1, port + 2, settings.s3_console_port),
         probe=lambda: _probe(settings, secrets),
         prepare=prepare,
         finish=lambda: _make_bucket(settings, secrets),
@@ -110,6 +112,11 @@ def _minio(settings: Settings, folder: Path, secrets: StackSecrets) -> Service:
     own = folder / "s3"
     host, port = settings.stack_host, settings.s3_port
     access, secret = s3_keys(settings, secrets)
+
+    def prepare() -> None:
+        _refuse_other(own / "data", "seaweedfs")
+        (own / "minio").mkdir(parents=True, exist_ok=True)
+
     return Service(
         name="s3",
         group="s3",
@@ -119,12 +126,26 @@ def _minio(settings: Settings, folder: Path, secrets: StackSecrets) -> Service:
         ),
         folder=own,
         address=f"http://{host}:{port}",
+        ports=(port, settings.s3_console_port),
         environment={"MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret},
         probe=lambda: answers(f"http://{host}:{port}/minio/health/ready"),
-        prepare=lambda: (own / "minio").mkdir(parents=True, exist_ok=True),
+        prepare=prepare,
         finish=lambda: _make_bucket(settings, secrets),
         account=access,
     )
+
+
+def _refuse_other(data: Path, name: str) -> None:
+    """A lake stays on the server that it was begun on.
+
+    Raises:
+        UsageError: the other server's data lies here.
+    """
+    if data.exists():
+        raise UsageError(
+            f"The lake of this stack lies on {name} ({data}): set GUARDIAN_S3_SERVER={name}, or "
+            "take another home."
+        )
 
 
 def _minio_binary(settings: Settings) -> Path:

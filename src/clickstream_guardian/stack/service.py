@@ -22,6 +22,7 @@ class Service:
         folder: its own folder, which is also its working directory.
         address: where it listens, for people.
         probe: raises while the server is not ready to work.
+        ports: ports it binds.
         environment: variables it is given.
         prepare: makes its folder, configuration and data before the start; idempotent.
         finish: what is to be done once it is ready (a database, a bucket); idempotent.
@@ -37,6 +38,7 @@ class Service:
     folder: Path
     address: str
     probe: Callable[[], None]
+    ports: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] = nothing
     finish: Callable[[], None] = nothing

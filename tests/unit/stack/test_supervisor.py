@@ -84,7 +84,8 @@ def test_changed_settings_reach_a_running_supervisor(supervisor: Supervisor) -> 
     supervisor.apply([changed])
     supervisor.start(changed)
     until(lambda: pid_of(supervisor, "s3") > 0)
-    assert psutil.Process(pid_of(supervisor, "s3")).environ()["COLOUR"] == "a'b, 100%"
+    process = psutil.Process(pid_of(supervisor, "s3"))
+    until(lambda: process.environ().get("COLOUR") == "a'b, 100%")
 
 
 def test_shutdown_leaves_nothing_running(supervisor: Supervisor) -> None:
