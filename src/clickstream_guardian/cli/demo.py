@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
+from pathlib import Path
 
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.cli.opening import opened
@@ -15,22 +17,42 @@ from clickstream_guardian.pipelines.home import Home
 from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.replay import Request, replay
 from clickstream_guardian.settings import Settings
+from clickstream_guardian.sources.spool import Order
 
 DEMO_DAY = date(2014, 4, 7)
+LIVE_SPEED = 300.0
+_BAD_LINES = (
+    b"1104,2014-13-45T25:00:00.000Z,214536502,0,00",
+    b"not a click at all",
+    b",2014-04-07T12:00:00.000Z,214536502,0,01",
+    b"1105,2014-04-07T12:00:00.000Z,\xff\xfe,0,02",
+    b"1106,2031-01-01T00:00:00.000Z,214536502,0,03",
+)
 
 
 def run_demo(common: Shared, settings: Settings, *, live: bool, seed: int) -> None:
-    """Generate, replay, show; with ``live`` at a speed that one can watch."""
+    """Generate a day in arrival order with all that goes wrong in one; replay it; show it."""
     Home(settings.home_path).prepare()
     data = settings.home_path / "demo" / f"{DEMO_DAY}-{seed}"
+    pace = Pace(LIVE_SPEED) if live else Pace()
+    order = Order.TIME if live else Order.FILE
     with opened(settings) as parts, Watching(common.notes, ticker=live) as watching:
-        if not (data / "labels.csv").exists():
+        if not (data / "ready.json").exists():
             watching.begin("Generating a day", None)
-            write_dataset(data, days=(DEMO_DAY, DEMO_DAY), seed=seed)
-        inputs = (
-            (data / "yoochoose-clicks.dat", CLICK),
-            (data / "yoochoose-buys.dat", PURCHASE),
-        )
-        report = replay(parts, Request(inputs), Pace(600.0 if live else None), watching)
+            _write_day(data, seed)
+        inputs = ((data / "yoochoose-clicks.dat", CLICK), (data / "yoochoose-buys.dat", PURCHASE))
+        report = replay(parts, Request(inputs, order), pace, watching)
         summary = summarise(parts, report)
     show_summary(common.screen, summary)
+
+
+def _write_day(folder: Path, seed: int) -> None:
+    days = (DEMO_DAY, DEMO_DAY)
+    write_dataset(folder, days=days, seed=seed, disorder=0.02, late=0.001, duplicates=0.001)
+    clicks = folder / "yoochoose-clicks.dat"
+    lines = clicks.read_bytes().splitlines()
+    step = len(lines) // (3 * len(_BAD_LINES))
+    for number in range(3 * len(_BAD_LINES)):
+        lines.insert(number * (step + 1), _BAD_LINES[number % len(_BAD_LINES)])
+    clicks.write_bytes(b"\n".join(lines) + b"\n")
+    (folder / "ready.json").write_text(json.dumps({"seed": seed}))
