@@ -29,11 +29,21 @@ from clickstream_guardian.engines.embedded.connection import (
     open_duckdb,
     quoted,
 )
-from clickstream_guardian.engines.embedded.raw_files import RawFiles, paths_by_day, select_files
-from clickstream_guardian.engines.embedded.repeats import each_once, has_repeats
+from clickstream_guardian.engines.embedded.raw_files import (
+    RAW_TABLES,
+    RawFiles,
+    as_column,
+    create_table,
+    paths_by_day,
+    select_files,
+)
+from clickstream_guardian.engines.embedded.repeats import (
+    has_repeats,
+    select_once,
+    select_repeated,
+)
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
-from clickstream_guardian.events.schemas import raw_arrow_schema
 from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views
 from clickstream_guardian.metrics.model import ColumnType, EngineView, Metric, MetricColumn
 
@@ -222,7 +232,7 @@ def _load_events(
     texts: Sequence[str],
 ) -> None:
     """Make ``raw_<table>`` and ``<table>``, with the columns that the SQL texts speak of."""
-    connection.register(f"no_{kind.table}", raw_arrow_schema(kind).empty_table())
+    connection.execute(create_table(f"no_{kind.table}", RAW_TABLES[kind.table]))
     files = days.files[kind.table]
     columns = _mentioned(kind, texts)
     raw_view = f"raw_{kind.table}"
@@ -234,17 +244,20 @@ def _load_events(
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {raw_view} AS {landed}")
     source = raw_view
     if once is not None and has_repeats(connection, raw_view):
-        source = f"once_{kind.table}"
-        every = [*columns, *(_column(field.name) for field in INGESTION_FIELDS)]
+        source, repeated = f"once_{kind.table}", f"repeated_{kind.table}"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {repeated} AS {select_repeated(raw_view)}"
+        )
+        every = [*columns, *(as_column(field.name) for field in INGESTION_FIELDS)]
         landed = _select_days(kind, every, days.dts, files, by_name=True)
-        chosen = each_once(raw_view, once.sql, [*columns, "dt"], landed)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {source} AS {chosen}")
+        kept = select_once(raw_view, repeated, raw_view, once.sql, landed, [*columns, "dt"])
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {source} AS {kept}")
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind.table} AS SELECT * FROM {source}")
 
 
 def _mentioned(kind: EventKind, texts: Sequence[str]) -> list[str]:
     words = {word for text in texts for word in re.findall(r"\w+", text)}
-    return [_column(name) for name in kind.field_names if name in words or name == "event_id"]
+    return [as_column(name) for name in kind.field_names if name in words or name == "event_id"]
 
 
 def _select_days(
@@ -274,11 +287,9 @@ def _typed(metric: Metric) -> str:
 
 
 def _typed_column(column: MetricColumn) -> str:
-    return f"CAST({_column(column.name)} AS {_SQL_TYPES[column.type]}) AS {_column(column.name)}"
-
-
-def _column(name: str) -> str:
-    return f'"{name}"'
+    return (
+        f"CAST({as_column(column.name)} AS {_SQL_TYPES[column.type]}) AS {as_column(column.name)}"
+    )
 
 
 def _date(dt: str) -> str:

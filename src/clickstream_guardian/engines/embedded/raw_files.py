@@ -6,6 +6,29 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from clickstream_guardian.engines.embedded.connection import quoted
+from clickstream_guardian.events.fields import (
+    EVENT_KINDS,
+    PARTITION_FIELDS,
+    REJECTION_FIELDS,
+    Field,
+    FieldType,
+)
+from clickstream_guardian.events.schemas import raw_fields
+
+RAW_TABLES: dict[str, tuple[Field, ...]] = {kind.table: raw_fields(kind) for kind in EVENT_KINDS}
+"""The raw tables of events, with their columns."""
+
+REJECTED_TABLE: tuple[Field, ...] = (*REJECTION_FIELDS, *PARTITION_FIELDS)
+"""The columns of the raw table ``rejected``."""
+
+_TYPES = {
+    FieldType.ID16: "BLOB",
+    FieldType.STRING: "VARCHAR",
+    FieldType.INSTANT: "TIMESTAMPTZ",
+    FieldType.MONEY: "DECIMAL(12, 2)",
+    FieldType.INTEGER: "INTEGER",
+    FieldType.LONG: "BIGINT",
+}
 
 
 class DataFile(Protocol):
@@ -37,8 +60,24 @@ def paths_by_day(files: Iterable[DataFile]) -> dict[str, list[str]]:
     return {dt: sorted(by_day[dt]) for dt in sorted(by_day)}
 
 
+def create_table(name: str, fields: Iterable[Field]) -> str:
+    """A statement that makes a table of these columns, without rows."""
+    columns = ", ".join(f"{as_column(field.name)} {_TYPES[field.type]}" for field in fields)
+    return f"CREATE OR REPLACE TABLE {name} ({columns})"
+
+
+def as_column(name: str) -> str:
+    """A column's name as SQL; ``offset`` and ``partition`` are words of SQL too."""
+    return f'"{name}"'
+
+
 def select_files(
-    columns: Sequence[str], paths: Sequence[str], empty_table: str, *, by_name: bool = False
+    columns: Sequence[str],
+    paths: Sequence[str],
+    empty_table: str,
+    *,
+    by_name: bool = False,
+    by_folder: bool = False,
 ) -> str:
     """A SELECT of columns from files.
 
@@ -47,13 +86,20 @@ def select_files(
         paths: Parquet files; may be none.
         empty_table: a table without rows that has every column with its type.
         by_name: whether files may lack columns (written before a field was added); slower.
+        by_folder: take ``dt`` and ``hour`` from the folders, so that a filter on them leaves the
+            other files unopened.
     """
     selected = ", ".join(columns)
     if not paths:
         return f"SELECT {selected} FROM {empty_table}"
     listed = ", ".join(quoted(path) for path in paths)
+    options = (
+        "hive_partitioning=true, hive_types={'dt': VARCHAR, 'hour': VARCHAR}"
+        if by_folder
+        else "hive_partitioning=false"
+    )
     if not by_name:
-        return f"SELECT {selected} FROM read_parquet([{listed}], hive_partitioning=false)"
-    files = f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
+        return f"SELECT {selected} FROM read_parquet([{listed}], {options})"
+    files = f"read_parquet([{listed}], {options}, union_by_name=true)"
     together = f"SELECT * FROM {files} UNION ALL BY NAME SELECT * FROM {empty_table}"
     return f"SELECT {selected} FROM ({together})"

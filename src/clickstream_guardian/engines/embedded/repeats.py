@@ -12,38 +12,43 @@ import duckdb
 import numpy as np
 
 
-def has_repeats(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Whether an event_id may stand twice in ``table``.
+def has_repeats(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Whether an event_id may stand twice in a table or SELECT.
 
     False is certain. True is wrong when two ids share a 64-bit hash, and when the rows of one id
     lie on several days: that costs time and nothing else.
     """
-    rows = connection.execute(f"SELECT hash(event_id) AS hash FROM {table}").fetchnumpy()
-    hashes = np.sort(rows["hash"])
+    found = connection.execute(f"SELECT hash(event_id) AS hash FROM {rows}").fetchnumpy()
+    hashes = np.sort(found["hash"])
     return bool((hashes[1:] == hashes[:-1]).any())
 
 
-def each_once(raw_view: str, definition: str, columns: Sequence[str], landed: str) -> str:
-    """A SELECT of the rows of ``raw_view`` that the definition keeps.
+def select_repeated(rows: str) -> str:
+    """A SELECT of each (dt, event_id) that stands twice or more in a table or SELECT."""
+    return f"SELECT dt, event_id FROM {rows} GROUP BY dt, event_id HAVING COUNT(*) > 1"
+
+
+def select_once(
+    rows: str, repeated: str, raw_view: str, definition: str, landed: str, columns: Sequence[str]
+) -> str:
+    """A SELECT of the rows that a view's definition keeps.
 
     Args:
-        raw_view: the table that holds ``columns`` of every row.
-        definition: SQL of the view, over ``raw_view`` with all columns of the lake.
-        columns: the columns to return; among them ``dt`` and ``event_id``.
-        landed: a SELECT of ``columns`` and whatever the definition needs besides.
+        rows: table with ``columns`` of every row.
+        repeated: table of ``select_repeated``.
+        raw_view: the name by which the definition knows the rows.
+        definition: SQL of the view.
+        landed: SELECT of ``columns`` and of what the definition reads besides.
+        columns: what to return; among it ``dt`` and ``event_id``.
     """
     selected = ", ".join(columns)
     return f"""
-        WITH repeated AS (
-            SELECT dt, event_id FROM {raw_view} GROUP BY dt, event_id HAVING COUNT(*) > 1
-        ),
-        chosen AS (
-            WITH {raw_view} AS (
-                SELECT * FROM ({landed}) SEMI JOIN repeated USING (dt, event_id)
-            )
-            SELECT {selected} FROM ({definition})
-        )
-        SELECT {selected} FROM {raw_view} ANTI JOIN repeated USING (dt, event_id)
+        SELECT {selected} FROM {rows} ANTI JOIN {repeated} USING (dt, event_id)
         UNION ALL
-        SELECT {selected} FROM chosen
+        SELECT {selected} FROM (
+            WITH {raw_view} AS (
+                SELECT * FROM ({landed}) SEMI JOIN {repeated} USING (dt, event_id)
+            )
+            SELECT * FROM ({definition})
+        )
     """
