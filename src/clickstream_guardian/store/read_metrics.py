@@ -1,0 +1,122 @@
+"""Queries over the daily metrics and the funnel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from functools import cache
+
+from clickstream_guardian.metrics.loader import load_metrics
+from clickstream_guardian.metrics.model import ColumnType
+from clickstream_guardian.store.read import Query, ratio
+
+PAST = "EXISTS (SELECT FROM daily_metrics WHERE dt > %(dt)s)"
+"""SQL: whether a later day than ``dt`` is computed, so that ``dt`` no longer grows by itself."""
+
+
+def days(start: date | None, end: date | None, limit: int) -> Query:
+    """Computed days of a range (inclusive), newest first: rows ``(json,)``."""
+    conditions, values = ["true"], {"limit": limit, "start": start, "end": end}
+    if start is not None:
+        conditions.append("m.dt >= %(start)s")
+    if end is not None:
+        conditions.append("m.dt <= %(end)s")
+    return Query(
+        f"""
+        SELECT row_to_json(found)::text FROM (
+            SELECT {_fields()} FROM daily_metrics AS m WHERE {" AND ".join(conditions)}
+            ORDER BY m.dt DESC LIMIT %(limit)s
+        ) AS found
+        """,
+        values,
+    )
+
+
+def day(dt: date) -> Query:
+    """One day: at most one row ``(json, is_past)``."""
+    return Query(
+        f"""
+        SELECT row_to_json(found)::text, {PAST}
+        FROM (SELECT {_fields()} FROM daily_metrics AS m WHERE m.dt = %(dt)s) AS found
+        """,
+        {"dt": dt},
+    )
+
+
+def is_past(dt: date) -> Query:
+    """Whether the day is computed and past: one row ``(computed, is_past)``."""
+    return Query(f"SELECT EXISTS (SELECT FROM daily_metrics WHERE dt = %(dt)s), {PAST}", {"dt": dt})
+
+
+def newest_day() -> Query:
+    """The newest computed day: one row ``(dt,)``, None without any."""
+    return Query("SELECT max(dt) FROM daily_metrics")
+
+
+def compared() -> Query:
+    """The newest day, the one before and the one a week before: rows ``(json, days_before)``."""
+    return Query(
+        f"""
+        WITH newest AS (SELECT max(dt) AS dt FROM daily_metrics)
+        SELECT row_to_json(found)::text, before.days
+        FROM newest, unnest(ARRAY[0, 1, 7]) AS before (days),
+             LATERAL (
+                 SELECT {_fields()} FROM daily_metrics AS m WHERE m.dt = newest.dt - before.days
+             ) AS found
+        """
+    )
+
+
+def totals(days: int) -> Query:
+    """Sums over the last days up to the newest: one row ``(json,)``."""
+    return Query(
+        f"""
+        SELECT row_to_json(found)::text FROM (
+            SELECT max(newest.dt) - %(days)s + 1 AS start_date, max(newest.dt) AS end_date,
+                   count(*) AS day_count,
+                   sum(m.total_clicks)::bigint AS total_clicks,
+                   sum(m.total_purchases)::bigint AS total_purchases,
+                   sum(m.unique_sessions)::bigint AS unique_sessions,
+                   sum(m.buying_sessions)::bigint AS buying_sessions,
+                   sum(m.total_revenue)::text AS total_revenue,
+                   {ratio("sum(m.buying_sessions) / nullif(sum(m.unique_sessions), 0)")}
+                       AS conversion_rate,
+                   {ratio("sum(m.total_revenue) / nullif(sum(m.priced_sessions), 0)")}
+                       AS avg_order_value
+            FROM (SELECT max(dt) AS dt FROM daily_metrics) AS newest
+            JOIN daily_metrics AS m ON m.dt > newest.dt - %(days)s AND m.dt <= newest.dt
+        ) AS found
+        WHERE found.day_count > 0
+        """,
+        {"days": days},
+    )
+
+
+def funnel(dt: date) -> Query:
+    """The steps of a day in order: rows ``(json, step, sessions, is_past)``."""
+    return Query(
+        f"""
+        SELECT row_to_json(found)::text, found.step, found.sessions, {PAST}
+        FROM (
+            SELECT f.step, f.sessions, {ratio("f.share_ratio")} AS share_ratio,
+                   {ratio("f.drop_ratio")} AS drop_ratio
+            FROM session_funnel AS f WHERE f.dt = %(dt)s ORDER BY f.step_number
+        ) AS found
+        """,
+        {"dt": dt},
+    )
+
+
+@cache
+def _fields() -> str:
+    """The columns of ``daily_metrics`` as its metric has them; decimals as text."""
+    metric = next(metric for metric in load_metrics() if metric.name == "daily_metrics")
+
+    def written() -> Iterator[str]:
+        for column in metric.columns:
+            money = "::text" if column.type is ColumnType.MONEY else ""
+            yield f"m.{column.name}{money} AS {column.name}"
+        for one in metric.ratios:
+            yield f"{ratio(f'm.{one.name}')} AS {one.name}"
+
+    return ", ".join(written())
