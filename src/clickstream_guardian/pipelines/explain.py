@@ -79,6 +79,7 @@ def _session_events(lake: Lake, session_id: str, start: datetime, end: datetime)
             f"The lake holds no clicks of {start:%Y-%m-%d %H}h; was it replayed here?"
         )
     with duckdb.connect() as connection:
+        lake.attach(connection)
         connection.execute("SET TimeZone = 'UTC'")
         query = connection.sql(_EVENTS, params=[paths, session_id, start, end])
         found: pa.Table = query.to_arrow_table()
@@ -113,6 +114,7 @@ def _late(lake: Lake, events: pl.DataFrame, start: datetime, lateness_us: int) -
     at = events["occurred_at"].to_physical().to_numpy()
     offset = events["offset"].to_numpy()
     with duckdb.connect() as connection:
+        lake.attach(connection)
         connection.execute("SET TimeZone = 'UTC'")
         for source, partition in events.select("source", "partition").unique().iter_rows():
             mine = ((events["source"] == source) & (events["partition"] == partition)).to_numpy()

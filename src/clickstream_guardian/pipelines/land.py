@@ -16,12 +16,15 @@ from clickstream_guardian.sources.replay import Batch, FileSource, Part, rejecte
 
 COMMIT_FILES = 400
 """Hour files after which a commit is made, if time does not call for one before."""
+FLUSH_ROWS = 400_000
+"""Rows that wait for others of their hours before files are written."""
 
 
 class Lander:
-    """Lands batches; files are written at once, commits are made for many together.
+    """Lands batches: small ones wait for others, files wait for a commit of many together.
 
-    A restart goes on at each table's own stored position: what lies before it is dropped here.
+    What waits is not landed: a crash loses nothing but work, since a restart goes on at each
+    table's own stored position. What lies before it is dropped here.
     """
 
     def __init__(self, lake: Lake, commit_files: int = COMMIT_FILES) -> None:
@@ -30,6 +33,7 @@ class Lander:
         self.landed: dict[str, dict[SourcePartition, int]] = {
             table: lake.positions(table) for table in ("clicks", "purchases", "rejected")
         }
+        self.waiting: dict[str, list[pa.Table]] = defaultdict(list)
         self.staged: dict[str, StagedFiles] = {}
         self.reached: dict[str, dict[SourcePartition, int]] = defaultdict(dict)
 
@@ -38,9 +42,12 @@ class Lander:
         return self.landed[file.kind.table].get(SourcePartition(file.source, 0), 0)
 
     def land(self, batch: Batch) -> None:
-        """Write a batch's events, and commit if enough files have come together."""
+        """Take a batch's events; write and commit when enough have come together."""
         for part in batch.parts:
-            self._stage(part)
+            self._take(part)
+        for table, rows in list(self.waiting.items()):
+            if sum(one.num_rows for one in rows) >= FLUSH_ROWS:
+                self._write(table)
         if sum(len(staged.files) for staged in self.staged.values()) >= self.commit_files:
             self.commit()
 
@@ -53,7 +60,9 @@ class Lander:
             self.commit()
 
     def commit(self) -> None:
-        """Make everything written part of the lake, one atomic commit per table."""
+        """Make everything taken part of the lake, one atomic commit per table."""
+        for table in list(self.waiting):
+            self._write(table)
         for table, positions in self.reached.items():
             known = self.landed[table]
             expected = {key: known.get(key, 0) for key in positions}
@@ -62,7 +71,7 @@ class Lander:
         self.staged.clear()
         self.reached.clear()
 
-    def _stage(self, part: Part) -> None:
+    def _take(self, part: Part) -> None:
         table, key = part.file.kind.table, SourcePartition(part.file.source, 0)
         start = self.landed[table].get(key, 0)
         if part.next_offset <= start:
@@ -74,10 +83,17 @@ class Lander:
 
     def _add(self, table: str, rows: pa.Table, key: SourcePartition, next_offset: int) -> None:
         if rows.num_rows:
-            written = self.lake.write_files(table, rows)
+            self.waiting[table].append(rows)
+        self.reached[table][key] = next_offset
+
+    def _write(self, table: str) -> None:
+        rows = self.waiting.pop(table)
+        if rows:
+            written = self.lake.write_files(
+                table, pa.concat_tables(rows, promote_options="default")
+            )
             before = self.staged.get(table)
             self.staged[table] = written if before is None else before + written
-        self.reached[table][key] = next_offset
 
 
 def raw_rows(events: pl.DataFrame, file: FileSource) -> pa.Table:

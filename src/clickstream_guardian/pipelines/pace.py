@@ -59,48 +59,53 @@ class Pace:
         return True
 
     def paced(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The same events, handed over no sooner than their time has come.
+        """The same events, handed over when their time has come, in ticks of 0.1 s.
 
-        A batch is cut into ticks of 0.1 s. The first event starts the clock, so silence before it
-        costs nothing.
+        The first event starts the clock, so silence before it costs nothing. Whoever falls behind
+        gets what is due in one piece.
         """
         if self.speed is None:
             yield from batches
             return
-        start_us: int | None = None
-        started = self.clock()
-        tick_us = int(_TICK_SECONDS * self.speed * 1e6)
+        tick_us = max(1, int(_TICK_SECONDS * self.speed * 1e6))
+        started, start_us = self.clock(), None
         for batch in batches:
-            for until_us, piece in _pieces(batch, tick_us):
-                if until_us is not None:
-                    start_us = until_us if start_us is None else start_us
-                    self._wait_until(started + (until_us - start_us) / 1e6 / self.speed)
+            times = [_times(part) for part in batch.parts]
+            filled = [t for t in times if len(t)]
+            if not filled:
+                yield batch
+                continue
+            first, last = min(int(t[0]) for t in filled), max(int(t[-1]) for t in filled)
+            start_us = first if start_us is None else start_us
+            taken = [0] * len(times)
+            while True:
+                nearest = min(int(t[n]) for t, n in zip(times, taken, strict=True) if n < len(t))
+                due_us = (nearest // tick_us + 1) * tick_us
+                self._wait_until(started + (due_us - start_us) / 1e6 / self.speed)
+                passed_us = start_us + int((self.clock() - started) * self.speed * 1e6)
+                edge = max(due_us, passed_us // tick_us * tick_us)
+                piece, taken = _piece(batch, times, taken, edge)
                 yield piece
+                if edge > last:
+                    break
 
     def _wait_until(self, due: float) -> None:
         while (left := due - self.clock()) > 0:
             self.sleep(min(left, _MAX_WAIT_SECONDS))
 
 
-def _pieces(batch: Batch, tick_us: int) -> Iterator[tuple[int | None, Batch]]:
-    """Cut a batch so that each piece holds at most a tick's worth of event time."""
-    times = [_times(part) for part in batch.parts]
-    if not any(len(t) for t in times):
-        yield None, batch
-        return
-    ticks = sorted({int(k) for t in times for k in np.unique(t // tick_us)})
-    edges = [*((k + 1) * tick_us for k in ticks[:-1]), None]
-    taken = [0] * len(times)
-    for end in edges:
-        parts = []
-        for n, (part, at) in enumerate(zip(batch.parts, times, strict=True)):
-            last = len(at) if end is None else int(np.searchsorted(at, end))
-            last = max(last, taken[n])
-            parts.append(_slice(part, taken[n], last, whole=end is None))
-            taken[n] = last
-        promised = batch.promised_us if end is None or batch.promised_us is None else end
-        until = ticks[-1] * tick_us if end is None else end - tick_us
-        yield until, Batch(tuple(parts), promised)
+def _piece(
+    batch: Batch, times: list[np.ndarray], taken: list[int], edge: int
+) -> tuple[Batch, list[int]]:
+    """What lies before ``edge`` and has not been taken, and how much has been taken then."""
+    reached = [max(n, int(np.searchsorted(t, edge))) for t, n in zip(times, taken, strict=True)]
+    whole = all(n == len(t) for t, n in zip(times, reached, strict=True))
+    parts = tuple(
+        _slice(part, first, last, whole=whole)
+        for part, first, last in zip(batch.parts, taken, reached, strict=True)
+    )
+    promised = batch.promised_us if whole or batch.promised_us is None else edge
+    return Batch(parts, promised), reached
 
 
 def _times(part: Part) -> np.ndarray:

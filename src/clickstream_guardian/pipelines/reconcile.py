@@ -31,6 +31,7 @@ def balances(store: Store, lake: Lake) -> list[SourceBalance]:
     """The balance of every source, from the lake's manifests."""
     landed: dict[str, Counter[str]] = {}
     with duckdb.connect() as reader:
+        lake.attach(reader)
         for table in ("clicks", "purchases", "rejected"):
             landed[table] = Counter()
             for hour in lake.count_by_source_hour(table, reader):
