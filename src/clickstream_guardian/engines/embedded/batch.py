@@ -20,6 +20,7 @@ from typing import Self
 
 import duckdb
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 
 from clickstream_guardian.engines.embedded.connection import (
     DEFAULT_MEMORY_BYTES,
@@ -27,30 +28,14 @@ from clickstream_guardian.engines.embedded.connection import (
     apply_limits,
     one_sentence,
     open_duckdb,
-    quoted,
 )
-from clickstream_guardian.engines.embedded.raw_files import (
-    RAW_TABLES,
-    RawFiles,
-    as_column,
-    create_table,
-    paths_by_day,
-    select_files,
-)
-from clickstream_guardian.engines.embedded.repeats import (
-    has_repeats,
-    select_once,
-    select_repeated,
-)
+from clickstream_guardian.engines.embedded.raw_files import RawFiles, as_column, paths_by_day
+from clickstream_guardian.engines.embedded.views import RawDays, make_views
 from clickstream_guardian.errors import GuardianError, UsageError
-from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
-from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views
-from clickstream_guardian.metrics.model import ColumnType, EngineView, Metric, MetricColumn
+from clickstream_guardian.events.fields import EVENT_KINDS
+from clickstream_guardian.metrics.model import ColumnType, Metric, MetricColumn
 
 DAYS_AT_A_TIME = 2
-
-_UNIX_MILLIS = "CREATE OR REPLACE TEMP MACRO unix_millis(t) AS epoch_us(t) // 1000"
-"""Spark's function of that name; DuckDB's own ``epoch_ms`` rounds where Spark cuts."""
 
 _SQL_TYPES = {
     ColumnType.DAY: "VARCHAR",
@@ -68,16 +53,8 @@ class ComputedDays:
     rows: Mapping[str, pa.Table]
 
 
-@dataclass(frozen=True)
-class _Days:
-    """Days to compute together, with their files by raw table and day."""
-
-    dts: tuple[str, ...]
-    files: Mapping[str, Mapping[str, Sequence[str]]]
-
-
 class DuckDbEngine:
-    """Computes metrics over a lake on a local disk; a context manager that holds connections."""
+    """Computes metrics over a lake; a context manager that holds connections."""
 
     def __init__(
         self,
@@ -85,14 +62,18 @@ class DuckDbEngine:
         temp_dir: Path,
         threads: int | None = None,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        remote_files: AbstractFileSystem | None = None,
     ) -> None:
         """Args:
         lake: where the raw files are listed, anew at each call.
         temp_dir: folder for what does not fit into memory; made when needed.
         threads: how many threads work at once; by default one per processor.
         memory_bytes: bound of DuckDB's memory, over all threads.
+        remote_files: opens the raw files, if they are not on a local disk.
         """
-        self.limits = DuckDbLimits(temp_dir, threads or os.cpu_count() or 1, memory_bytes)
+        self.limits = DuckDbLimits(
+            temp_dir, threads or os.cpu_count() or 1, memory_bytes, remote_files
+        )
         self._lake = lake
         self._open = ExitStack()
         self._idle: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
@@ -155,7 +136,7 @@ class DuckDbEngine:
             apply_limits(connection, self.limits.share(workers))
             self._idle.put(connection)
 
-    def _compute(self, metrics: Sequence[Metric], days: _Days) -> ComputedDays:
+    def _compute(self, metrics: Sequence[Metric], days: RawDays) -> ComputedDays:
         connection = self._idle.get()
         try:
             return _compute(connection, metrics, days)
@@ -167,14 +148,14 @@ class DuckDbEngine:
         finally:
             self._idle.put(connection)
 
-    def _cut(self, days: Sequence[str]) -> list[_Days]:
+    def _cut(self, days: Sequence[str]) -> list[RawDays]:
         files = {
             kind.table: paths_by_day(self._lake.data_files(kind.table, days[0], days[-1]))
             for kind in EVENT_KINDS
         }
         size = min(DAYS_AT_A_TIME, -(-len(days) // self.limits.threads))
         return [
-            _Days(tuple(days[start : start + size]), files) for start in range(0, len(days), size)
+            RawDays(tuple(days[start : start + size]), files) for start in range(0, len(days), size)
         ]
 
 
@@ -207,77 +188,11 @@ def days_between(dt_from: str, dt_to: str) -> tuple[str, ...]:
 
 
 def _compute(
-    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric], days: _Days
+    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric], days: RawDays
 ) -> ComputedDays:
-    views = needed_views(metrics)
-    connection.execute(_UNIX_MILLIS)
-    dts = ", ".join(_date(dt) for dt in days.dts)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {DAYS_VIEW} AS SELECT unnest([{dts}]) AS dt")
-    definitions = {view.name: view for view in views}
-    texts = [*(metric.sql for metric in metrics), *(view.sql for view in views)]
-    for kind in EVENT_KINDS:
-        _load_events(connection, kind, days, definitions.get(kind.table), texts)
-    for view in views:
-        if view.name not in {kind.table for kind in EVENT_KINDS}:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {view.name} AS {view.sql}")
+    make_views(connection, metrics, days)
     rows = {metric.name: connection.sql(_typed(metric)).to_arrow_table() for metric in metrics}
     return ComputedDays(days.dts, rows)
-
-
-def _load_events(
-    connection: duckdb.DuckDBPyConnection,
-    kind: EventKind,
-    days: _Days,
-    once: EngineView | None,
-    texts: Sequence[str],
-) -> None:
-    """Make ``raw_<table>`` and ``<table>``, with the columns that the SQL texts speak of."""
-    connection.execute(create_table(f"no_{kind.table}", RAW_TABLES[kind.table]))
-    files = days.files[kind.table]
-    columns = _mentioned(kind, texts)
-    raw_view = f"raw_{kind.table}"
-    try:
-        landed = _select_days(kind, columns, days.dts, files, by_name=False)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {raw_view} AS {landed}")
-    except (duckdb.BinderException, duckdb.InvalidInputException):
-        landed = _select_days(kind, columns, days.dts, files, by_name=True)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {raw_view} AS {landed}")
-    source = raw_view
-    if once is not None and has_repeats(connection, raw_view):
-        source, repeated = f"once_{kind.table}", f"repeated_{kind.table}"
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {repeated} AS {select_repeated(raw_view)}"
-        )
-        every = [*columns, *(as_column(field.name) for field in INGESTION_FIELDS)]
-        landed = _select_days(kind, every, days.dts, files, by_name=True)
-        kept = select_once(raw_view, repeated, raw_view, once.sql, landed, [*columns, "dt"])
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {source} AS {kept}")
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind.table} AS SELECT * FROM {source}")
-
-
-def _mentioned(kind: EventKind, texts: Sequence[str]) -> list[str]:
-    words = {word for text in texts for word in re.findall(r"\w+", text)}
-    return [as_column(name) for name in kind.field_names if name in words or name == "event_id"]
-
-
-def _select_days(
-    kind: EventKind,
-    columns: Sequence[str],
-    dts: Sequence[str],
-    files: Mapping[str, Sequence[str]],
-    *,
-    by_name: bool,
-) -> str:
-    """The rows of some days. ``dt`` is a DATE here: grouping by it costs a third of a text."""
-    return " UNION ALL ".join(
-        select_files(
-            [*columns, f"{_date(dt)} AS dt"],
-            files.get(dt, ()),
-            f"no_{kind.table}",
-            by_name=by_name,
-        )
-        for dt in dts
-    )
 
 
 def _typed(metric: Metric) -> str:
@@ -290,7 +205,3 @@ def _typed_column(column: MetricColumn) -> str:
     return (
         f"CAST({as_column(column.name)} AS {_SQL_TYPES[column.type]}) AS {as_column(column.name)}"
     )
-
-
-def _date(dt: str) -> str:
-    return f"DATE {quoted(dt)}"
