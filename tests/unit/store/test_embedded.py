@@ -274,6 +274,7 @@ def test_a_deep_home_gets_a_short_socket(home: Path) -> None:
     works(deep)
     shutil.rmtree(server.place.sockets)
     works(deep)
+    shutil.rmtree(server.place.sockets)
 
 
 def test_a_home_with_spaces_quotes_and_umlauts(home: Path) -> None:
