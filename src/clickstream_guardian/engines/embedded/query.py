@@ -43,7 +43,6 @@ from clickstream_guardian.metrics.loader import load_engine_views
 _DAYS_AT_A_TIME = 16
 _SHOW_TABLES = re.compile(r"\s*show\s+tables\s*")
 _LISTS_COLUMNS = re.compile(r"\b(show|information_schema|duckdb_\w+|sqlite_master)\b")
-_NOT_THE_QUERY = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InternalException)
 
 
 @dataclass(frozen=True)
@@ -137,10 +136,14 @@ class QueryEngine:
             refuse_all_but_select(self._connection, sql)
             self._make_what_is_named(sql.lower())
             return self._answer(sql)
-        except _NOT_THE_QUERY as error:
+        except duckdb.OutOfMemoryException as error:
             raise GuardianError(
-                f"The query cannot be answered: {one_sentence(error)}; narrow it to fewer days "
-                "(WHERE dt = '2014-04-07') and run it again."
+                f"The query needs more memory than it may use: {one_sentence(error)}; narrow it, "
+                "for example to a day (WHERE dt = '2014-04-07')."
+            ) from error
+        except (duckdb.IOException, duckdb.InternalException) as error:
+            raise GuardianError(
+                f"The query cannot be answered: {one_sentence(error)}; run it again."
             ) from error
         except duckdb.Error as error:
             raise UsageError(
