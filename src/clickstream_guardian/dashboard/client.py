@@ -1,0 +1,225 @@
+"""Asks the API, and says in one kind of error when it cannot answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import date, datetime
+from threading import Lock
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from clickstream_guardian.dashboard import views
+from clickstream_guardian.errors import GuardianError
+
+ViewType = TypeVar("ViewType", bound=views.View)
+Value = str | int | date | datetime | None
+
+KEEP_SECONDS = 2.0
+"""How long an answer is shared between the viewers of a page, in seconds."""
+
+_KEEP_AT_MOST = 256
+_NOT_PATHS = frozenset({"", ".", "..", "stream", "timeline", "types"})
+
+
+class ApiDownError(GuardianError):
+    """Nothing answers at the API's address, or not in time."""
+
+
+class ApiProblemError(GuardianError):
+    """The API answered with a problem.
+
+    Attributes:
+        status: HTTP status.
+        retry_seconds: How long the API asks to be left alone, if it says.
+    """
+
+    def __init__(self, status: int, detail: str, retry_seconds: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.retry_seconds = retry_seconds
+
+
+class Client:
+    """The API's answers as views. Safe to use from several threads.
+
+    Args:
+        api_url: Base URL of the API.
+        api_key: Key to send along, where the API asks for one.
+        timeout_seconds: How long an answer may take.
+    """
+
+    def __init__(
+        self, api_url: str, api_key: str | None = None, timeout_seconds: float = 10.0
+    ) -> None:
+        self.api_url = api_url.rstrip("/")
+        headers = {"Accept": "application/json"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._http = httpx.Client(
+            base_url=self.api_url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout_seconds, connect=2.0),
+            trust_env=False,
+        )
+        self._kept: dict[str, tuple[float, bytes]] = {}
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def freshness(self) -> views.Freshness:
+        """How fresh the content is."""
+        return self._get(views.Freshness, "/health/ready")
+
+    def anomalies(
+        self,
+        *,
+        rule: str | None = None,
+        severity: str | None = None,
+        session_id: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> views.AnomalyPage:
+        """One page of anomalies, newest window first."""
+        query: dict[str, Value] = {
+            "rule": rule,
+            "severity": severity,
+            "session_id": session_id,
+            "status": status,
+            "since": since,
+            "until": until,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return self._get(views.AnomalyPage, "/anomalies", query)
+
+    def session(self, session_id: str, limit: int = 100) -> views.SessionAnomalies | None:
+        """The newest anomalies of a session with evidence; None where there are none.
+
+        A few ids cannot be a path of the API (``types``, ``..``): theirs come without evidence.
+        """
+        if session_id in _NOT_PATHS:
+            found = self.anomalies(session_id=session_id, limit=limit).anomalies
+            return _without_evidence(session_id, found)
+        path = f"/anomalies/{quote(session_id, safe='')}"
+        return self._find(views.SessionAnomalies, path, {"limit": limit})
+
+    def anomaly_types(self) -> views.AnomalyTypes:
+        """What each rule has found."""
+        return self._get(views.AnomalyTypes, "/anomalies/types")
+
+    def timeline(self, hours: int, bucket: str, as_of: datetime | None = None) -> views.Timeline:
+        """Anomalies per bucket of time and rule, over the hours up to ``as_of``."""
+        query: dict[str, Value] = {"hours": hours, "bucket": bucket, "as_of": as_of}
+        return self._get(views.Timeline, "/anomalies/timeline", query)
+
+    def days(
+        self, start: date | None = None, end: date | None = None, limit: int = 1000
+    ) -> tuple[views.Day, ...]:
+        """Computed days in a range (inclusive), newest first."""
+        query: dict[str, Value] = {"start_date": start, "end_date": end, "limit": limit}
+        return self._get(views.Days, "/metrics/daily", query).days
+
+    def summary(self) -> views.Summary:
+        """The newest day beside two earlier ones."""
+        return self._get(views.Summary, "/metrics/summary")
+
+    def funnel(self, dt: date) -> views.Funnel | None:
+        """A day's funnel; None where the day is not computed."""
+        return self._find(views.Funnel, f"/metrics/funnel/{dt}")
+
+    def popular(self, dt: date, by: str, limit: int = 100) -> views.PopularItems | None:
+        """A day's leading items by clicks, purchases or revenue."""
+        return self._find(views.PopularItems, f"/items/popular/{dt}", {"by": by, "limit": limit})
+
+    def categories(self, dt: date, by: str, limit: int = 1000) -> views.Categories | None:
+        """A day's categories by clicks, purchases or revenue."""
+        return self._find(views.Categories, f"/items/categories/{dt}", {"by": by, "limit": limit})
+
+    def trending(self, dt: date, limit: int = 100) -> views.TrendingItems | None:
+        """Items whose share of a day's clicks grew most."""
+        return self._find(views.TrendingItems, "/items/trending", {"date": dt, "limit": limit})
+
+    def status(self) -> views.Status:
+        """How Guardian itself is doing."""
+        return self._get(views.Status, "/status")
+
+    def _find(
+        self, view: type[ViewType], path: str, query: Mapping[str, Value] | None = None
+    ) -> ViewType | None:
+        try:
+            return self._get(view, path, query)
+        except ApiProblemError as problem:
+            if problem.status == 404:
+                return None
+            raise
+
+    def _get(
+        self, view: type[ViewType], path: str, query: Mapping[str, Value] | None = None
+    ) -> ViewType:
+        given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+        body = self._fetch(path, given)
+        try:
+            return view.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the body"
+            raise ApiProblemError(
+                502,
+                f"The answer of {self.api_url}{path} cannot be read at {where} "
+                f"({first['msg'].lower()}): run API and dashboard of one version.",
+            ) from error
+
+    def _fetch(self, path: str, query: Mapping[str, str]) -> bytes:
+        key = f"{path}?{httpx.QueryParams(query)}"
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept and time.monotonic() - kept[0] < KEEP_SECONDS:
+            return kept[1]
+        try:
+            answer = self._http.get(path, params=query)
+        except httpx.TimeoutException as error:
+            raise ApiDownError(f"{self.api_url}{path} did not answer in time.") from error
+        except httpx.HTTPError as error:
+            raise ApiDownError(f"Nothing answers at {self.api_url} ({error}).") from error
+        if answer.status_code != 200:
+            raise _problem(answer)
+        self._keep(key, answer.content)
+        return answer.content
+
+    def _keep(self, key: str, body: bytes) -> None:
+        with self._lock:
+            if len(self._kept) >= _KEEP_AT_MOST:
+                self._kept.clear()
+            self._kept[key] = (time.monotonic(), body)
+
+
+def _without_evidence(
+    session_id: str, found: tuple[views.Anomaly, ...]
+) -> views.SessionAnomalies | None:
+    if not found:
+        return None
+    return views.SessionAnomalies(session_id=session_id, anomaly_count=len(found), anomalies=found)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def _problem(answer: httpx.Response) -> ApiProblemError:
+    try:
+        detail = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}."
+    wait = answer.headers.get("Retry-After", "")
+    return ApiProblemError(answer.status_code, detail, int(wait) if wait.isdecimal() else None)

@@ -1,0 +1,1 @@
+"""One page a file: each draws itself anew whenever its numbers may have moved."""

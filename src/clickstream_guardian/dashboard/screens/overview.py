@@ -1,0 +1,154 @@
+"""Today's numbers beside yesterday's and last week's, what was just found, how fresh it all is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from clickstream_guardian.dashboard import charts, links, pieces, views, words
+from clickstream_guardian.dashboard.client import Client
+from clickstream_guardian.dashboard.states import nothing_yet
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A number of the day that has a card."""
+
+    label: str
+    value: Callable[[views.Day], words.Number | None]
+    text: Callable[[views.Day], str]
+
+
+KPIS = (
+    Kpi("Sessions", lambda d: d.unique_sessions, lambda d: words.count(d.unique_sessions)),
+    Kpi("Clicks", lambda d: d.total_clicks, lambda d: words.count(d.total_clicks)),
+    Kpi("Purchases", lambda d: d.total_purchases, lambda d: words.count(d.total_purchases)),
+    Kpi("Revenue", lambda d: d.total_revenue, lambda d: words.money(d.total_revenue)),
+    Kpi(
+        "Conversion rate",
+        lambda d: d.conversion_rate,
+        lambda d: words.percent(d.conversion_rate, 2),
+    ),
+    Kpi("Average order", lambda d: d.avg_order_value, lambda d: words.money(d.avg_order_value)),
+)
+
+
+def draw(api: Client) -> None:
+    """Draw the page."""
+    summary, fresh = api.summary(), api.freshness()
+    newest = api.anomalies(limit=8).anomalies
+    latest = summary.latest
+    if latest is None and not newest:
+        st.html(pieces.head("Overview", "What the shop's visitors did, and who only pretended to."))
+        nothing_yet("events")
+        return
+    timeline, types, status = api.timeline(24, "15m"), api.anomaly_types(), api.status()
+    history = api.days(limit=30)
+    subtitle = "No day is computed yet" if latest is None else f"{words.day(latest.dt)}, UTC"
+    st.html(pieces.head("Overview", subtitle, _chips(fresh)))
+    if latest is None:
+        st.html(
+            pieces.nothing("The day's numbers come at the end of a replay: guardian batch --dirty")
+        )
+    else:
+        st.html(pieces.figures(_kpi(kpi, summary, history) for kpi in KPIS))
+    left, right = st.columns([1.9, 1], gap="small")
+    with left:
+        _found(timeline, types)
+        _flow(status)
+    with right, st.container(key="card-ticker", height="stretch"):
+        st.html(pieces.title("Newest anomalies", "live"))
+        _ticker(newest)
+
+
+def _chips(fresh: views.Freshness) -> list[str]:
+    if fresh.newest_event_at is None:
+        return []
+    mood = "good" if (fresh.last_written_seconds or 0) < 120 else ""
+    return [
+        pieces.chip("Newest event", f"{words.moment(fresh.newest_event_at)} UTC"),
+        pieces.chip("Detector wrote", words.ago(fresh.last_written_seconds), mood),
+    ]
+
+
+def _kpi(kpi: Kpi, summary: views.Summary, history: tuple[views.Day, ...]) -> pieces.Figure:
+    assert summary.latest is not None
+    now = kpi.value(summary.latest)
+
+    def against(day: views.Day | None) -> float | None:
+        return None if day is None else words.change(now, kpi.value(day))
+
+    return pieces.Figure(
+        kpi.label,
+        kpi.text(summary.latest),
+        comparisons=(
+            pieces.Comparison(against(summary.previous_day), "day before"),
+            pieces.Comparison(against(summary.previous_week), "week before"),
+        ),
+        history=tuple(float(kpi.value(day) or 0) for day in reversed(history)),
+    )
+
+
+def _found(timeline: views.Timeline, types: views.AnomalyTypes) -> None:
+    with st.container(key="card-timeline"):
+        total = sum(sum(series.counts) for series in timeline.series)
+        note = f"{words.plural(total, 'anomaly', 'anomalies')} in the last 24 hours of data, UTC"
+        st.html(pieces.title("Anomalies over the day", note))
+        if total:
+            st.altair_chart(charts.timeline(timeline, 262), alt="Anomalies per 15 minutes and rule")
+        else:
+            st.html(pieces.nothing("No anomaly in the last 24 hours of data."))
+        sessions = [
+            f"{one.rule}: {words.plural(one.session_count, 'session')}" for one in types.types
+        ]
+        if sessions:
+            st.html(f'<div class="cg-note">{" · ".join(map(escape, sessions))}</div>')
+
+
+def _flow(status: views.Status) -> None:
+    events, balance = status.events, status.reconciliation
+    state = pieces.Figure("Reconciled", words.NOTHING, "nothing landed yet")
+    if balance is not None:
+        state = pieces.Figure("Reconciled", "yes", "every event is in the lake", "good")
+        if not balance.balanced:
+            off = words.signed(balance.difference)
+            state = pieces.Figure("Reconciled", off, "events without a place", "bad")
+    st.html(
+        pieces.figures(
+            (
+                pieces.Figure("Received", words.count(events.received), "events read"),
+                pieces.Figure("Rejected", words.count(events.rejected), "could not be read"),
+                pieces.Figure("Late", words.count(events.late), "not judged, but landed"),
+                state,
+            )
+        )
+    )
+
+
+def _ticker(newest: tuple[views.Anomaly, ...]) -> None:
+    if not newest:
+        st.html(pieces.nothing("Nothing found so far."))
+        return
+    with st.container(key="ticker"):
+        for one in newest:
+            links.link(
+                "session", ticker_label(one), wide=True, id=one.session_id, anomaly=one.anomaly_id
+            )
+    links.link("anomalies", "All anomalies :material/arrow_forward:")
+
+
+COLOURS = {"critical": "red", "high": "orange", "medium": "yellow", "low": "blue"}
+
+
+def ticker_label(one: views.Anomaly) -> str:
+    """An anomaly in two lines of Markdown; texts of others stand as they are."""
+    colour = COLOURS.get(one.severity, "gray")
+    session = words.escape_markdown(words.short(one.session_id, 24))
+    why = words.escape_markdown(one.explanation)
+    return (
+        f":{colour}-badge[{words.escape_markdown(one.severity)}] **{why}** "
+        f":gray[session {session} · {words.clock(one.window_start)}]"
+    )
