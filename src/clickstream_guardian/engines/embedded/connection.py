@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
+from fsspec import AbstractFileSystem
 
 DEFAULT_MEMORY_BYTES = 2 * 1024**3
 
@@ -22,16 +24,20 @@ class DuckDbLimits:
         temp_dir: folder for what does not fit into memory; made when needed.
         threads: how many threads work at once.
         memory_bytes: bound of its memory, over all threads.
+        remote_files: opens paths that are not on a local disk, if the lake has such.
     """
 
     temp_dir: Path
     threads: int
     memory_bytes: int
+    remote_files: AbstractFileSystem | None = None
 
     def share(self, workers: int) -> DuckDbLimits:
         """The limits of each of several connections that work at once."""
-        return DuckDbLimits(
-            self.temp_dir, max(1, self.threads // workers), self.memory_bytes // workers
+        return replace(
+            self,
+            threads=max(1, self.threads // workers),
+            memory_bytes=self.memory_bytes // workers,
         )
 
 
@@ -51,6 +57,8 @@ def open_duckdb(limits: DuckDbLimits) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(config=_config(folder)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             apply_limits(connection, limits)
+            if limits.remote_files is not None:
+                connection.register_filesystem(limits.remote_files)
             yield connection
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -81,6 +89,5 @@ def quoted(text: str) -> str:
 def one_sentence(error: duckdb.Error) -> str:
     """What DuckDB says, on one line, without the picture of the query and its class of error."""
     text = str(error).split("\n\nLINE ")[0]
-    head, _, rest = text.partition(" Error: ")
-    message = rest if rest and " " not in head.strip() else text
-    return " ".join((message or text).split()).rstrip(".!")
+    message = re.sub(r"^((\w+ ){1,4}Error: )+", "", text)
+    return " ".join(message.split()).rstrip(".!")

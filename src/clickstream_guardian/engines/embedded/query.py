@@ -136,20 +136,28 @@ class QueryEngine:
             refuse_all_but_select(self._connection, sql)
             self._make_what_is_named(sql.lower())
             return self._answer(sql)
-        except duckdb.OutOfMemoryException as error:
-            raise GuardianError(
-                f"The query needs more memory than it may use: {one_sentence(error)}; narrow it, "
-                "for example to a day (WHERE dt = '2014-04-07')."
-            ) from error
-        except (duckdb.IOException, duckdb.InternalException) as error:
-            raise GuardianError(
-                f"The query cannot be answered: {one_sentence(error)}; run it again."
-            ) from error
         except duckdb.Error as error:
-            raise UsageError(
-                f"The query is not understood: {one_sentence(error)}; "
-                '`guardian sql "SHOW TABLES"` lists what can be read.'
-            ) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: duckdb.Error) -> GuardianError:
+        sentence = one_sentence(error)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return GuardianError(
+                f"The query needs more memory than it may use: {sentence}; narrow it, for example "
+                "to a day (WHERE dt = '2014-04-07')."
+            )
+        gone = isinstance(error, duckdb.PermissionException) and any(
+            path in sentence for table in self._raw.values() for path in table.paths
+        )
+        if gone or isinstance(error, duckdb.IOException | duckdb.InternalException):
+            return GuardianError(
+                f"The query cannot be answered, the lake may have changed meanwhile: {sentence}; "
+                "run it again."
+            )
+        return UsageError(
+            f"The query is not understood: {sentence}; "
+            '`guardian sql "SHOW TABLES"` lists what can be read.'
+        )
 
     def _answer(self, sql: str) -> pa.Table:
         try:
