@@ -47,9 +47,19 @@ def opened(settings: Settings) -> Iterator[Parts]:
 
     config = detector_config(settings)
     home = Home(settings.home_path)
+    s3 = _s3_properties(settings)
     with (
         opened_store(settings) as store,
-        open_lake(store.catalog_uri, home.warehouse) as lake,
-        DuckDbEngine(lake, home.root / "tmp") as engine,
+        open_lake(store.catalog_uri, settings.warehouse or home.warehouse, properties=s3) as lake,
+        DuckDbEngine(lake, home.root / "tmp", remote_files=lake.remote_files) as engine,
     ):
         yield Parts(home, store, lake, engine, tuple(load_metrics()), config)
+
+
+def _s3_properties(settings: Settings) -> dict[str, str]:
+    """How to reach the S3 of a warehouse that lies on one."""
+    if not (settings.warehouse or "").startswith("s3://"):
+        return {}
+    from clickstream_guardian.stack.endpoints import lake_properties
+
+    return lake_properties(settings)

@@ -11,12 +11,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
@@ -34,6 +35,7 @@ from clickstream_guardian.lake.model import (
 )
 from clickstream_guardian.lake.parquet import ParquetWriter
 from clickstream_guardian.lake.positions import PositionsMovedError, read_positions
+from clickstream_guardian.lake.remote import s3_files
 from clickstream_guardian.lake.staging import StagingArea
 
 if TYPE_CHECKING:
@@ -100,6 +102,20 @@ class Lake:
         """Stop the threads and let go of the database."""
         self._staging.close()
         self._catalog.close()
+
+    @cached_property
+    def remote_files(self) -> AbstractFileSystem | None:
+        """What DuckDB needs beside itself to open the lake's files; None on a local disk."""
+        return s3_files(self._catalog.properties) if self._is_on_s3 else None
+
+    @property
+    def _is_on_s3(self) -> bool:
+        return "s3.endpoint" in self._catalog.properties
+
+    def attach(self, connection: DuckDBPyConnection) -> None:
+        """Let a connection of DuckDB open the lake's files."""
+        if self.remote_files is not None:
+            connection.register_filesystem(self.remote_files)
 
     def iceberg_table(self, table: str) -> Table:
         """The table as PyIceberg sees it now, to scan or inspect."""

@@ -123,7 +123,7 @@ def test_replaced_files_go_once_readers_have_had_their_time(lake: Lake, warehous
     assert landed_offsets(lake) == list(range(190))
 
 
-def test_a_rival_commit_refuses_the_compaction_and_loses_nothing(open_here: OpenLake) -> None:
+def test_a_rival_append_and_the_compaction_both_stand(open_here: OpenLake) -> None:
     rival = open_here()
 
     def meanwhile(step: str) -> None:
@@ -133,11 +133,23 @@ def test_a_rival_commit_refuses_the_compaction_and_loses_nothing(open_here: Open
 
     lake = open_here(on_step=meanwhile)
     land_small(lake, 9)
+    assert lake.compact("clicks", MIDNIGHT + HOUR).files_after == 1
+    assert landed_offsets(lake) == list(range(100))
+    assert len(paths(lake)) == 2
+
+
+def test_a_rival_compaction_refuses_ours_and_loses_nothing(open_here: OpenLake) -> None:
+    rival = open_here()
+
+    def meanwhile(step: str) -> None:
+        if step == "before compaction commit":
+            rival.compact("clicks", MIDNIGHT + HOUR)
+
+    lake = open_here(on_step=meanwhile)
+    land_small(lake, 9)
     with pytest.raises(GuardianError, match="Compacting clicks was refused"):
         lake.compact("clicks", MIDNIGHT + HOUR)
-    assert landed_offsets(lake) == list(range(100))
-    assert rival.remove_orphans("clicks", grace=NOW).data_files == 1
-    assert landed_offsets(lake) == list(range(100))
+    assert landed_offsets(lake) == list(range(90))
 
 
 def test_a_file_with_rows_missing_stops_the_compaction(lake: Lake) -> None:
