@@ -69,6 +69,16 @@ class Settings(BaseSettings):
         Field(description="Folder of rule files to use instead of the built-in catalogue."),
     ] = None
     api_port: Annotated[int, Field(ge=0, le=65535, description="Port of the API.")] = 8000
+    api_connections: Annotated[
+        int, Field(ge=1, le=100, description="Most database connections of the API.")
+    ] = 8
+    api_requests_per_second: Annotated[
+        float,
+        Field(gt=0, le=100_000, description="Requests per second that one API key may send."),
+    ] = 100.0
+    api_streams: Annotated[
+        int, Field(ge=1, le=10_000, description="Most streams of changes open at once.")
+    ] = 50
     dashboard_port: Annotated[int, Field(ge=0, le=65535, description="Port of the dashboard.")] = (
         8501
     )

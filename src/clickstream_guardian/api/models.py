@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from clickstream_guardian.metrics.loader import load_metrics
+from clickstream_guardian.metrics.model import ColumnType
 
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["open", "final", "withdrawn"]
@@ -20,7 +23,7 @@ Step = Literal["VIEW", "MULTI_VIEW", "PURCHASE"]
 Instant = Annotated[datetime, Field(examples=["2014-04-07T10:51:09.277000Z"])]
 Day = Annotated[date, Field(description="UTC day.", examples=["2014-04-07"])]
 Money = Annotated[Decimal, Field(examples=["12462.00"])]
-Ratio = Annotated[Decimal, Field(examples=["0.0531"])]
+Ratio = Annotated[Decimal, Field(examples=["0.053100"])]
 Count = Annotated[int, Field(ge=0, examples=[186_001])]
 SessionId = Annotated[str, Field(description="Session; any text.", examples=["11562157"])]
 ItemId = Annotated[str, Field(description="Item; any text.", examples=["214536502"])]
@@ -31,6 +34,25 @@ class Answer(BaseModel):
     """What all answers share: no field that is not described here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _metric_answer(metric_name: str, name: str, doc: str) -> type[Answer]:
+    """A model with the columns and ratios of a metric, which is where they are described."""
+    metric = next(metric for metric in load_metrics() if metric.name == metric_name)
+    kinds: dict[ColumnType, Any] = {
+        ColumnType.DAY: Day,
+        ColumnType.TEXT: str,
+        ColumnType.COUNT: Count,
+        ColumnType.MONEY: Money,
+    }
+    fields: dict[str, Any] = {
+        column.name: (kinds[column.type], Field(description=column.meaning))
+        for column in metric.columns
+    }
+    for ratio in metric.ratios:
+        meaning = f"{ratio.meaning} Rounded to 6 places; null where the divisor is 0."
+        fields[ratio.name] = (Ratio | None, Field(description=meaning))
+    return create_model(name, __base__=Answer, __doc__=doc, **fields)
 
 
 class Problem(BaseModel):
@@ -210,7 +232,10 @@ class TimelineSeries(Answer):
 
 
 class Timeline(Answer):
-    """Anomalies per bucket of time and rule; empty buckets are there, with zeros."""
+    """Anomalies per bucket of time and rule; empty buckets are there, with zeros.
+
+    The clock is the data's: a replay of an old day shows that day.
+    """
 
     as_of: Instant = Field(description="The end that was asked for, or the newest event time.")
     start: Instant = Field(description="Start of the first bucket.")
@@ -221,40 +246,12 @@ class Timeline(Answer):
     series: list[TimelineSeries] = Field(description="Per rule that found anything here, by name.")
 
 
-class DailyMetrics(Answer):
-    """One UTC day's numbers."""
+if TYPE_CHECKING:
 
-    dt: Day
-    total_clicks: Count = Field(description="Clicks.")
-    total_purchases: Count = Field(description="Purchase lines.", examples=[6011])
-    unique_sessions: Count = Field(description="Sessions with any event.", examples=[50_210])
-    unique_items: Count = Field(description="Items that were clicked.", examples=[16_412])
-    buying_sessions: Count = Field(description="Sessions with a purchase line.", examples=[2799])
-    priced_purchases: Count = Field(
-        description="Purchase lines whose price and quantity are known.", examples=[2811]
-    )
-    priced_sessions: Count = Field(description="Sessions with such a line.", examples=[1302])
-    total_revenue: Money = Field(
-        description="Sum of price times quantity over those lines, in the shop's currency."
-    )
-    total_duration_ms: Count = Field(
-        description="Sum over sessions of last minus first event of the day, in milliseconds."
-    )
-    source_rows: Count = Field(description="Rows of the lake it was computed from.")
-    conversion_rate: Ratio | None = Field(
-        description="buying_sessions / unique_sessions; null on a day without sessions."
-    )
-    avg_session_duration_seconds: Decimal | None = Field(
-        description="Mean over sessions of last minus first event, in seconds.",
-        examples=["385.12"],
-    )
-    avg_clicks_per_session: Decimal | None = Field(
-        description="total_clicks / unique_sessions.", examples=["3.57"]
-    )
-    avg_order_value: Decimal | None = Field(
-        description="total_revenue / priced_sessions; null on a day without any.",
-        examples=["61.20"],
-    )
+    class DailyMetrics(Answer):
+        """One UTC day's numbers."""
+else:
+    DailyMetrics = _metric_answer("daily_metrics", "DailyMetrics", "One UTC day's numbers.")
 
 
 class DailyMetricsPage(Answer):

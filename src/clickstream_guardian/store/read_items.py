@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from clickstream_guardian.store.read import Query
+from clickstream_guardian.store.read_metrics import COMPUTED, PAST
 
 RANKINGS = ("clicks", "purchases", "revenue")
 MANY_CLICKS = 20
@@ -15,44 +17,52 @@ _RANKED |= {"revenue": "revenue > 0"}
 
 
 def popular(dt: date, by: str, limit: int, *, tail: bool = False) -> Query:
-    """The day's leading items, equal ones by id: rows ``(json,)``.
+    """The day's leading items: one row ``(computed, is_past, json, count)``, equal ones by id.
 
     Args:
         dt: the day.
         by: one of ``RANKINGS``.
-        limit: most rows.
+        limit: most items.
         tail: items with fewer than ``MANY_CLICKS`` too; only needed where the others are too few.
     """
     ranked = "clicks > 0" if tail and by == "clicks" else _RANKED[by]
-    return Query(
+    return _of_day(
         f"""
-        SELECT row_to_json(found)::text FROM (
-            SELECT row_number() OVER (ORDER BY {by} DESC, item_id COLLATE "C") AS rank,
-                   item_id, clicks, sessions, purchases, revenue::text AS revenue
-            FROM (
-                SELECT * FROM item_daily WHERE dt = %(dt)s AND {ranked}
-                ORDER BY {by} DESC, item_id COLLATE "C" LIMIT %(limit)s
-            ) AS leading
-            ORDER BY rank
-        ) AS found
+        SELECT row_number() OVER (ORDER BY {by} DESC, item_id COLLATE "C") AS rank,
+               item_id, clicks, sessions, purchases, revenue::text AS revenue
+        FROM (
+            SELECT * FROM item_daily WHERE dt = %(dt)s AND {ranked}
+            ORDER BY {by} DESC, item_id COLLATE "C" LIMIT %(limit)s
+        ) AS leading_items
+        ORDER BY rank
         """,
         {"dt": dt, "limit": limit},
     )
 
 
 def categories(dt: date, by: str, limit: int) -> Query:
-    """The day's categories, equal ones by name: rows ``(json, category_count)``."""
-    return Query(
+    """The day's categories: one row ``(computed, is_past, json, count)``, equal ones by name."""
+    return _of_day(
         f"""
-        SELECT row_to_json(found)::text, category_count FROM (
-            SELECT category, clicks, sessions, purchases, revenue::text AS revenue
-            FROM popular_categories WHERE dt = %(dt)s
-            ORDER BY popular_categories.{by} DESC, category COLLATE "C" LIMIT %(limit)s
-        ) AS found, (
-            SELECT count(*) AS category_count FROM popular_categories WHERE dt = %(dt)s
-        ) AS counted
+        SELECT category, clicks, sessions, purchases, revenue::text AS revenue
+        FROM popular_categories AS c WHERE dt = %(dt)s
+        ORDER BY c.{by} DESC, category COLLATE "C" LIMIT %(limit)s
         """,
         {"dt": dt, "limit": limit},
+    )
+
+
+def count_of_categories(dt: date) -> Query:
+    """How many categories a day has: one row ``(count,)``."""
+    return Query("SELECT count(*) FROM popular_categories WHERE dt = %(dt)s", {"dt": dt})
+
+
+def _of_day(rows: str, values: Mapping[str, object]) -> Query:
+    """Rows of a day as one JSON list, with whether the day is computed and past."""
+    return Query(
+        f"SELECT {COMPUTED}, {PAST}, coalesce(json_agg(found), '[]')::text, count(*) "
+        f"FROM ({rows}) AS found",
+        values,
     )
 
 

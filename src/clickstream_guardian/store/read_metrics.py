@@ -10,6 +10,9 @@ from clickstream_guardian.metrics.loader import load_metrics
 from clickstream_guardian.metrics.model import ColumnType
 from clickstream_guardian.store.read import Query, ratio
 
+COMPUTED = "EXISTS (SELECT FROM daily_metrics WHERE dt = %(dt)s)"
+"""SQL: whether the day ``dt`` is computed."""
+
 PAST = "EXISTS (SELECT FROM daily_metrics WHERE dt > %(dt)s)"
 """SQL: whether a later day than ``dt`` is computed, so that ``dt`` no longer grows by itself."""
 
@@ -41,11 +44,6 @@ def day(dt: date) -> Query:
         """,
         {"dt": dt},
     )
-
-
-def is_past(dt: date) -> Query:
-    """Whether the day is computed and past: one row ``(computed, is_past)``."""
-    return Query(f"SELECT EXISTS (SELECT FROM daily_metrics WHERE dt = %(dt)s), {PAST}", {"dt": dt})
 
 
 def newest_day() -> Query:

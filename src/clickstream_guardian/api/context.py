@@ -1,0 +1,31 @@
+"""What every route works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from clickstream_guardian.api.config import ApiConfig
+from clickstream_guardian.api.measures import Measures
+from clickstream_guardian.api.stream import ChangeFeed
+from clickstream_guardian.store.read import Reader
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of a running API."""
+
+    config: ApiConfig
+    reader: Reader
+    measures: Measures
+    feed: ChangeFeed
+
+
+async def context_of(request: Request) -> Context:
+    """The parts that ``create_app`` put beside the application."""
+    return cast(Context, request.app.state.context)
+
+
+Parts = Annotated[Context, Depends(context_of)]

@@ -1,0 +1,130 @@
+"""Routes about Guardian itself: health, status, Prometheus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pydantic_core
+from fastapi import APIRouter, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from clickstream_guardian.api import models
+from clickstream_guardian.api.answers import json_answer
+from clickstream_guardian.api.context import Parts
+from clickstream_guardian.api.gauges import gauges
+from clickstream_guardian.api.parameters import NoParameters
+from clickstream_guardian.store import read_status
+from clickstream_guardian.store.read import BusyError, SlowQueryError, UnreachableError
+
+router = APIRouter(tags=["status"])
+
+_ALIVE = b'{"status":"ok"}'
+
+
+@router.get("/health", response_model=models.Health)
+async def health(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
+    """The process answers; nothing else is looked at."""
+    return json_answer(request, _ALIVE)
+
+
+@router.get("/health/ready", response_model=models.Ready)
+async def ready(request: Request, parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+    """The database answers, and how fresh its content is; 503 where it does not."""
+    found = await parts.reader.rows(read_status.freshness())
+    return json_answer(request, found[0][0].encode())
+
+
+@router.get("/status", response_model=models.SystemStatus)
+async def status(request: Request, parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+    """What came in, whether it is all in the lake, how far detection and the daily numbers are."""
+    found = await parts.reader.rows(read_status.status())
+    return json_answer(request, pydantic_core.to_json(system_status(json.loads(found[0][0]))))
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Metrics.", "content": {"text/plain": {"schema": {}}}}},
+)
+async def prometheus(parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+    """What Prometheus scrapes: this process, and the state of the data."""
+    try:
+        rows = await parts.reader.rows(read_status.status())
+        found = gauges(system_status(json.loads(rows[0][0])))
+    except (BusyError, SlowQueryError, UnreachableError):
+        found = gauges(None)
+    return Response(
+        parts.measures.text(found),
+        headers={"Cache-Control": "no-store"},
+        media_type=CONTENT_TYPE_LATEST,
+    )
+
+
+def system_status(seen: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of ``/status``, from what ``read_status.status`` saw."""
+    lake = seen["snapshots"].get("lake")
+    events = _events(seen, lake)
+    positions = [_position(one, _ends(seen)) for one in seen["positions"]]
+    lags = [one["lag"] for one in positions if one["lag"] is not None]
+    return {
+        "at": seen["now"],
+        "newest_event_at": seen["newest_event_at"],
+        "lag": sum(lags) if lags else None,
+        "events": events,
+        "reconciliation": _reconciliation(seen, lake, events),
+        "batch": {
+            "newest_dt": seen["days"]["newest_dt"],
+            "day_count": seen["days"]["day_count"],
+            "last_finished_at": lake["updated_at"] if lake else None,
+            "dirty_days": lake["value"]["dirty_days"] if lake else None,
+        },
+        "positions": positions,
+        "sources": seen["sources"],
+    }
+
+
+def _events(seen: Mapping[str, Any], lake: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What came in: by the sources, or by the lake where a live log keeps no such records."""
+    totals, days = seen["totals"], seen["days"]
+    received, rejected = totals["lines"], totals["rejected"]
+    if lake and lake["value"]["received"] is not None:
+        received, rejected = lake["value"]["received"], lake["value"]["rejected"]
+    landed = lake["value"]["landed"] if lake else None
+    computed = bool(days["day_count"])
+    return {
+        "received": received,
+        "landed": landed if landed is not None or not computed else days["rows"],
+        "events": days["events"] if computed else None,
+        "duplicates": days["rows"] - days["events"] if computed else None,
+        "rejected": rejected,
+        "rejected_by_reason": seen["reasons"],
+        "late": totals["late"],
+    }
+
+
+def _reconciliation(
+    seen: Mapping[str, Any], lake: Mapping[str, Any] | None, events: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The balance when the lake was last seen; None while a source is still being read."""
+    if lake is None or seen["totals"]["running"]:
+        return None
+    difference = events["received"] - lake["value"]["landed"] - lake["value"]["rejected"]
+    return {
+        "balanced": difference == 0,
+        "difference": difference,
+        "checked_at": lake["updated_at"],
+    }
+
+
+def _ends(seen: Mapping[str, Any]) -> dict[tuple[str, int], int]:
+    log = seen["snapshots"].get("log")
+    ends = log["value"]["ends"] if log else []
+    return {(end["source"], end["partition"]): end["end_offset"] for end in ends}
+
+
+def _position(position: Mapping[str, Any], ends: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+    end = ends.get((position["source"], position["partition"]))
+    lag = None if end is None else max(0, end - position["next_offset"])
+    return {**position, "lag": 0 if position["ended"] else lag}

@@ -1,0 +1,133 @@
+"""Trending items: whose share of the day's clicks grew most against their own previous 7 days.
+
+    change = clicks / total_clicks - baseline_clicks / baseline_total_clicks
+
+No change is greater than the item's share of today, so the items are looked at most clicked first,
+some at a time, until the last one's share is below the worst change on the list: nothing that
+comes after it could enter. The result is that of looking at all items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pydantic_core
+
+from clickstream_guardian.store.read import Reader
+from clickstream_guardian.store.read_items import (
+    BASELINE_DAYS,
+    most_clicked,
+    trending_tail,
+    trending_totals,
+)
+from clickstream_guardian.store.read_metrics import newest_day
+
+_CHUNK = 300
+_PLACES = Decimal("0.000001")
+
+
+class NoDayError(Exception):
+    """The day is not computed."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Clicks on all items: of the day, and of the days before."""
+
+    clicks: int
+    clicks_before: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An item's clicks of the day, and of the days before."""
+
+    item_id: str
+    clicks: int
+    clicks_before: int
+
+    def change(self, totals: Totals) -> int:
+        """The change of share times both totals: a whole number, so nothing is rounded."""
+        return self.clicks * totals.clicks_before - self.clicks_before * totals.clicks
+
+
+async def trending_json(reader: Reader, dt: date | None, limit: int) -> bytes:
+    """The answer for a day, by default the newest computed one.
+
+    Raises:
+        NoDayError: it is not computed.
+    """
+    if dt is None:
+        newest = await reader.row(newest_day())
+        dt = newest[0] if newest else None
+    found = await reader.row(trending_totals(dt)) if dt else None
+    if dt is None or found is None:
+        raise NoDayError(dt or "asked for")
+    totals = Totals(*found)
+    rising = await _rising(reader, dt, totals, limit) if totals.clicks_before else []
+    return _as_json(dt, totals, rising)
+
+
+async def _rising(reader: Reader, dt: date, totals: Totals, limit: int) -> list[Candidate]:
+    """The items that rose most."""
+    best: list[Candidate] = []
+    offset = 0
+    while True:
+        rows = await reader.rows(most_clicked(dt, offset, _CHUNK))
+        chunk = [Candidate(*row) for row in rows]
+        best = leading([*best, *chunk], totals, limit)
+        if len(chunk) < _CHUNK:
+            break
+        if is_settled(best, totals, limit, chunk[-1].clicks):
+            return best
+        offset += _CHUNK
+    tail = await reader.rows(trending_tail(dt, limit, totals.clicks, totals.clicks_before))
+    return leading([*best, *(Candidate(*row) for row in tail)], totals, limit)
+
+
+def leading(candidates: Sequence[Candidate], totals: Totals, limit: int) -> list[Candidate]:
+    """Those that grew, most growth first, equal ones by id."""
+    grew = [one for one in candidates if one.change(totals) > 0]
+    return sorted(grew, key=lambda one: (-one.change(totals), one.item_id.encode()))[:limit]
+
+
+def is_settled(best: Sequence[Candidate], totals: Totals, limit: int, clicks: int) -> bool:
+    """Whether no item of at most so many clicks can enter the list."""
+    if len(best) < limit:
+        return False
+    return best[-1].change(totals) > clicks * totals.clicks_before
+
+
+def _as_json(dt: date, totals: Totals, items: Sequence[Candidate]) -> bytes:
+    return pydantic_core.to_json(
+        {
+            "dt": dt,
+            "baseline_start_date": dt - timedelta(days=BASELINE_DAYS),
+            "baseline_end_date": dt - timedelta(days=1),
+            "total_clicks": totals.clicks,
+            "baseline_total_clicks": totals.clicks_before,
+            "items": [_item(rank, item, totals) for rank, item in enumerate(items, 1)],
+        }
+    )
+
+
+def _item(rank: int, item: Candidate, totals: Totals) -> dict[str, object]:
+    share = Decimal(item.clicks) / totals.clicks
+    before = Decimal(item.clicks_before) / totals.clicks_before
+    return {
+        "rank": rank,
+        "item_id": item.item_id,
+        "clicks": item.clicks,
+        "share_ratio": _places(share),
+        "baseline_clicks": item.clicks_before,
+        "baseline_share_ratio": _places(before),
+        "change_ratio": _places(share - before),
+        "growth_ratio": _places(share / before) if before else None,
+    }
+
+
+def _places(value: Decimal) -> str:
+    return str(value.quantize(_PLACES))
