@@ -6,13 +6,13 @@ import csv
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 from sqlalchemy import Row, select
 
+from clickstream_guardian.cli.plain import plain
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.store.tables import anomaly_sessions
 
@@ -84,15 +84,6 @@ def find_anomaly(store: Store, anomaly_id: str) -> dict[str, Any]:
 
 def _as_json(row: Row[Any]) -> dict[str, Any]:
     return {name: plain(value) for name, value in row._mapping.items()}
-
-
-def plain(value: object) -> object:
-    """A value as JSON has it: instants in RFC 3339 with Z, decimals as text, bytes as hex."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, date | Decimal):
-        return str(value)
-    return value.hex() if isinstance(value, bytes) else value
 
 
 def query_lake(settings: Settings, query: str) -> pa.Table:

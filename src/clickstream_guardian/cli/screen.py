@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
@@ -11,10 +11,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clickstream_guardian.cli.rows import plain
-from clickstream_guardian.cli.summary import Summary
-from clickstream_guardian.lab.generator import GenerationReport
-from clickstream_guardian.pipelines.explain import Explained
+from clickstream_guardian.cli.plain import plain
+
+if TYPE_CHECKING:
+    from clickstream_guardian.cli.summary import Summary
+    from clickstream_guardian.lab.generator import GenerationReport
+    from clickstream_guardian.pipelines.explain import Explained
 
 SEVERITY_STYLE = {"low": "cyan", "medium": "yellow", "high": "dark_orange", "critical": "red"}
 _BAR = 28
