@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+
+import typer
 
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.cli.opening import opened
 from clickstream_guardian.cli.progress import Watching
 from clickstream_guardian.cli.screen import show_summary
+from clickstream_guardian.cli.serve import serving, show_links, wait_for_stop
 from clickstream_guardian.cli.summary import summarise
 from clickstream_guardian.events.fields import CLICK, PURCHASE
 from clickstream_guardian.lab.generator import write_dataset
@@ -18,6 +23,7 @@ from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.replay import Request, replay
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.sources.spool import Order
+from clickstream_guardian.store import Store
 
 DEMO_DAY = date(2014, 4, 7)
 LIVE_SPEED = 300.0
@@ -36,14 +42,31 @@ def run_demo(common: Shared, settings: Settings, *, live: bool, seed: int) -> No
     data = settings.home_path / "demo" / f"{DEMO_DAY}-{seed}"
     pace = Pace(LIVE_SPEED) if live else Pace()
     order = Order.TIME if live else Order.FILE
-    with opened(settings) as parts, Watching(common.notes, ticker=live) as watching:
+    with ExitStack() as stack:
+        parts = stack.enter_context(opened(settings))
+        if live:
+            show_links(common, stack.enter_context(serving(parts.store, settings, dashboard=True)))
+        watching = stack.enter_context(Watching(common.notes, ticker=live))
         if not (data / "ready.json").exists():
             watching.begin("Generating a day", None)
             _write_day(data, seed)
         inputs = ((data / "yoochoose-clicks.dat", CLICK), (data / "yoochoose-buys.dat", PURCHASE))
         report = replay(parts, Request(inputs, order), pace, watching)
         summary = summarise(parts, report)
-    show_summary(common.screen, summary)
+        watching.progress.stop()
+        show_summary(common.screen, summary)
+        if live:
+            wait_for_stop()
+        elif common.screen.is_terminal and not common.quiet and sys.stdin.isatty():
+            _offer_to_serve(common, parts.store, settings)
+
+
+def _offer_to_serve(common: Shared, store: Store, settings: Settings) -> None:
+    """The end of the demo is the beginning of looking around."""
+    if typer.confirm("Serve API and dashboard now?", default=True):
+        with serving(store, settings, dashboard=True) as links:
+            show_links(common, links)
+            wait_for_stop()
 
 
 def _write_day(folder: Path, seed: int) -> None:

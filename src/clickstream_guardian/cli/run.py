@@ -175,6 +175,7 @@ def batch(
     """
     from clickstream_guardian.cli.opening import opened
     from clickstream_guardian.pipelines.daily import DayRange, compute_days, dirty_days
+    from clickstream_guardian.pipelines.reconcile import note_lake
 
     ways = [day is not None, first is not None or last is not None, dirty]
     if sum(ways) != 1 or (first is None) != (last is None):
@@ -190,6 +191,7 @@ def batch(
         with _watching(common) as watching:
             watching.begin("Computing days", len(days))
             compute_days(parts.store, parts.engine, parts.metrics, days, watching.advance)
+        note_lake(parts.store, parts.lake)
     if as_json:
         typer.echo(json.dumps({"days": [str(d) for d in days]}))
     else:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import duckdb
 
 from clickstream_guardian.lake.lake import Lake
+from clickstream_guardian.pipelines.daily import dirty_days
 from clickstream_guardian.store import SourceRecord, Store, list_sources
+from clickstream_guardian.store.snapshots import LakeSnapshot, save_lake_snapshot
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,15 @@ def balances(store: Store, lake: Lake) -> list[SourceBalance]:
         )
         for record in records
     ]
+
+
+def note_lake(store: Store, lake: Lake) -> None:
+    """Note the lake's totals in the database, for those who ask it alone (API, dashboard)."""
+    rows = {t: sum(lake.day_counts(t).values()) for t in ("clicks", "purchases", "rejected")}
+    snapshot = LakeSnapshot(
+        landed=rows["clicks"] + rows["purchases"],
+        rejected=rows["rejected"],
+        dirty_days=dirty_days(store, lake),
+    )
+    with store.begin() as connection:
+        save_lake_snapshot(connection, snapshot)

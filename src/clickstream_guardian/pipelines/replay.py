@@ -33,6 +33,7 @@ from clickstream_guardian.pipelines.detect import Detection
 from clickstream_guardian.pipelines.home import Home
 from clickstream_guardian.pipelines.land import Lander
 from clickstream_guardian.pipelines.pace import Pace
+from clickstream_guardian.pipelines.reconcile import note_lake
 from clickstream_guardian.sources.lines import check_file, fingerprint
 from clickstream_guardian.sources.replay import Batch, FileSource, batches
 from clickstream_guardian.sources.spool import Order, build_spool
@@ -41,7 +42,6 @@ from clickstream_guardian.store import (
     Store,
     begin_source,
     finish_source,
-    list_sources,
 )
 
 _ROWS_AHEAD = 2
@@ -196,6 +196,8 @@ def _run(
     parts: Parts, files: list[FileSource], pace: Pace, observer: Observer, report: Report
 ) -> None:
     """Land and judge one group, side by side."""
+    for table in ("clicks", "purchases", "rejected"):
+        parts.lake.remove_orphans(table)
     lander = Lander(parts.lake, pace.commit_files)
     detection = Detection(parts.store, parts.detector, files)
     for file in files:
@@ -208,7 +210,7 @@ def _run(
         landed = landing.submit(_nothing)
         for batch in stream:
             landed.result()
-            landed = landing.submit(_land, lander, batch, pace)
+            landed = landing.submit(_land, parts, lander, batch, pace)
             observer.found(detection.feed(batch))
             observer.advance(batch.rows)
         landed.result()
@@ -231,10 +233,11 @@ def _nothing() -> None:
     """The landing before the first batch."""
 
 
-def _land(lander: Lander, batch: Batch, pace: Pace) -> None:
+def _land(parts: Parts, lander: Lander, batch: Batch, pace: Pace) -> None:
     lander.land(batch)
     if pace.commit_is_due():
         lander.commit()
+        note_lake(parts.store, parts.lake)
 
 
 def _finish(parts: Parts, files: Sequence[FileSource], observer: Observer, report: Report) -> None:
@@ -248,14 +251,9 @@ def _finish(parts: Parts, files: Sequence[FileSource], observer: Observer, repor
     report.days = dirty_days(parts.store, parts.lake)
     observer.begin("Computing days", len(report.days))
     compute_days(parts.store, parts.engine, parts.metrics, report.days, observer.advance)
+    note_lake(parts.store, parts.lake)
     for file in files:
         file.spool.remove()
-
-
-def finished_sources(store: Store) -> list[SourceRecord]:
-    """Every source known, finished or not."""
-    with store.begin() as connection:
-        return list_sources(connection)
 
 
 def _refuse_too_much(files: Sequence[FileSource], limit: float) -> None:
