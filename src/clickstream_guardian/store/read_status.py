@@ -50,9 +50,11 @@ def status() -> Query:
             'now', {instant("now()")},
             'newest_event_at', {instant(_NEWEST_EVENT)},
             'totals', (SELECT row_to_json(t) FROM ({_TOTALS}) AS t),
-            'reasons', (SELECT json_object_agg(reason, count) FROM ({_REASONS}) AS t),
+            'reasons', (SELECT coalesce(json_object_agg(reason, count), '{{}}')
+                        FROM ({_REASONS}) AS t),
             'days', (SELECT row_to_json(t) FROM ({_DAYS}) AS t),
-            'snapshots', (SELECT json_object_agg(name, row_to_json(t)) FROM ({_SNAPSHOTS}) AS t),
+            'snapshots', (SELECT coalesce(json_object_agg(name, row_to_json(t)), '{{}}')
+                          FROM ({_SNAPSHOTS}) AS t),
             'sources', (SELECT coalesce(json_agg(t), '[]') FROM ({_SOURCES}) AS t),
             'positions', (SELECT coalesce(json_agg(t), '[]') FROM ({_POSITIONS}) AS t)
         )::text
