@@ -23,6 +23,7 @@ READER_GRACE = timedelta(minutes=30)
 PLANNING_GRACE = timedelta(minutes=5)
 """How long metadata that no snapshot names stays for readers that are just planning."""
 
+_SINK_OFFSETS = "kafka.connect.offsets."
 SNAPSHOTS_KEPT = 8
 MAX_SNAPSHOTS = 24
 """A commit expires old snapshots above this number: PyIceberg slows down with it."""
@@ -34,7 +35,8 @@ def expirable(iceberg: Table, grace: timedelta) -> list[int]:
     An appended table still holds every file of an older snapshot, so of those only the last few
     stay, and only until they have been superseded for ``grace``. The parent of a compaction alone
     names the files it replaced: while the compaction is younger than ``grace``, it stays, and its
-    parent, and with them the files.
+    parent, and with them the files. Kafka Connect's sink finds its place again in the newest
+    snapshot that it wrote itself: that one stays too.
     """
     snapshots = sorted(iceberg.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
     since = (time.time() - grace.total_seconds()) * 1000
@@ -42,10 +44,16 @@ def expirable(iceberg: Table, grace: timedelta) -> list[int]:
     for snapshot in snapshots:
         if _replaces(snapshot) and snapshot.timestamp_ms > since:
             kept |= {snapshot.snapshot_id, snapshot.parent_snapshot_id or 0}
+    kept |= {s.snapshot_id for s in [s for s in snapshots if _of_the_sink(s)][-1:]}
     for snapshot, successor in pairwise(snapshots[-SNAPSHOTS_KEPT:]):
         if successor.timestamp_ms > since:
             kept.add(snapshot.snapshot_id)
     return [snapshot.snapshot_id for snapshot in snapshots if snapshot.snapshot_id not in kept]
+
+
+def _of_the_sink(snapshot: Snapshot) -> bool:
+    found = snapshot.summary.additional_properties if snapshot.summary else {}
+    return any(name.startswith(_SINK_OFFSETS) for name in found)
 
 
 def _replaces(snapshot: Snapshot) -> bool:

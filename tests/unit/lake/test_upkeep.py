@@ -98,3 +98,18 @@ def test_a_reader_goes_on_while_a_writer_tidies_under_it(open_here: OpenLake) ->
             writer.expire_snapshots("clicks", NOW)
             writer.remove_orphans("clicks", grace=NOW)
         assert landed_offsets(reader) == list(range(number * 2 + 2))
+
+
+def test_the_newest_snapshot_of_the_sink_is_kept(lake: Lake) -> None:
+    land(lake, 0, 1)
+    marks = {}
+    for number in range(3):
+        mark = {"kafka.connect.offsets.landing-clicks.group": f'{{"0":{number}}}'}
+        table = lake.iceberg_table("clicks")
+        table.append(table.scan().to_arrow(), snapshot_properties=mark)
+        marks[number] = lake.iceberg_table("clicks").metadata.current_snapshot_id
+    for number in range(12):
+        land(lake, 10 + number, 1)
+    lake.expire_snapshots("clicks", NOW)
+    left = {snapshot.snapshot_id for snapshot in lake.iceberg_table("clicks").snapshots()}
+    assert left & set(marks.values()) == {marks[2]}
