@@ -72,10 +72,20 @@ def _offer_to_serve(common: Shared, store: Store, settings: Settings) -> None:
 def _write_day(folder: Path, seed: int) -> None:
     days = (DEMO_DAY, DEMO_DAY)
     write_dataset(folder, days=days, seed=seed, disorder=0.02, late=0.001, duplicates=0.001)
-    clicks = folder / "yoochoose-clicks.dat"
-    lines = clicks.read_bytes().splitlines()
-    step = len(lines) // (3 * len(_BAD_LINES))
-    for number in range(3 * len(_BAD_LINES)):
-        lines.insert(number * (step + 1), _BAD_LINES[number % len(_BAD_LINES)])
-    clicks.write_bytes(b"\n".join(lines) + b"\n")
+    within = f",{DEMO_DAY}T".encode()
+    for name in ("yoochoose-clicks.dat", "yoochoose-buys.dat"):
+        path = folder / name
+        # Sessions run on past midnight; the demo shows one whole day and not the crumbs of the next.
+        lines = [line for line in path.read_bytes().splitlines() if within in line]
+        if name == "yoochoose-clicks.dat":
+            _spoil(lines)
+        path.write_bytes(b"\n".join(lines) + b"\n")
     (folder / "ready.json").write_text(json.dumps({"seed": seed}))
+
+
+def _spoil(lines: list[bytes]) -> None:
+    """Put bad lines in, spread over the file."""
+    count = 3 * len(_BAD_LINES)
+    step = len(lines) // count
+    for number in range(count):
+        lines.insert(number * (step + 1), _BAD_LINES[number % len(_BAD_LINES)])
