@@ -109,7 +109,7 @@ def test_the_newest_snapshot_of_the_sink_is_kept(lake: Lake) -> None:
         table.append(table.scan().to_arrow(), snapshot_properties=mark)
         marks[number] = lake.iceberg_table("clicks").metadata.current_snapshot_id
     for number in range(12):
-        land(lake, 10 + number, 1)
+        land(lake, 1 + number, 1)
     lake.expire_snapshots("clicks", NOW)
     left = {snapshot.snapshot_id for snapshot in lake.iceberg_table("clicks").snapshots()}
     assert left & set(marks.values()) == {marks[2]}
