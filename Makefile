@@ -55,6 +55,11 @@ format: setup-dev ## Rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: setup-dev ## The measurements behind docs/benchmarks.md (minutes; wants a quiet machine)
+	PYTHONPATH=. $(BIN)/python bench/core.py
+	PYTHONPATH=. $(BIN)/python bench/live.py
+	PYTHONPATH=. $(BIN)/python bench/history.py
+
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --all-extras -c locks/runtime.txt -o locks/dev.txt
