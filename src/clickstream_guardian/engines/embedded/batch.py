@@ -35,7 +35,7 @@ from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.metrics.model import ColumnType, Metric, MetricColumn
 
-DAYS_AT_A_TIME = 2
+DAYS_AT_A_TIME = 4
 
 _SQL_TYPES = {
     ColumnType.DAY: "VARCHAR",

@@ -30,11 +30,7 @@ from clickstream_guardian.engines.embedded.raw_files import (
     paths_by_day,
     select_files,
 )
-from clickstream_guardian.engines.embedded.repeats import (
-    has_repeats,
-    select_once,
-    select_repeated,
-)
+from clickstream_guardian.engines.embedded.repeats import insert_repeated, select_kept
 from clickstream_guardian.engines.embedded.select_only import refuse_all_but_select
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import Field, FieldType
@@ -229,12 +225,11 @@ class QueryEngine:
             part = days[start : start + _DAYS_AT_A_TIME]
             range_ = f"dt BETWEEN {quoted(part[0])} AND {quoted(part[-1])}"
             rows = f"(SELECT dt, event_id FROM lake.{table.name} WHERE {range_})"
-            if has_repeats(self._connection, rows):
-                self._connection.execute(f"INSERT INTO {repeated} {select_repeated(rows)}")
-        landed = f"SELECT * FROM lake.{table.name}"
-        once = select_once(
-            f"lake.{table.name}", repeated, table.shown_as, definition, landed, table.columns
-        )
+            insert_repeated(self._connection, rows, repeated)
+        by_id = f"{repeated} USING (dt, event_id)"
+        once = f"SELECT {', '.join(table.columns)} FROM lake.{table.name} ANTI JOIN {by_id}"
+        apart = f"FROM lake.{table.name} SEMI JOIN {by_id}"
+        once += f" UNION ALL {select_kept(apart, table.shown_as, definition, table.columns)}"
         shown = f"SELECT {table.shown} FROM ({once})"
         self._connection.execute(f"CREATE OR REPLACE VIEW {table.name} AS {shown}")
 

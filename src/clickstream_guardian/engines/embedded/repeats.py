@@ -1,7 +1,7 @@
 """Each event once: the views ``clicks`` and ``purchases`` are cheap where no event_id repeats.
 
 The definition is ``metrics/views/*.sql``. It sorts every row; here only rows whose event_id
-repeats go through it, and whether there are any is seen by sorting hashes. The result is the same.
+repeats go through it, and which ids may is seen by sorting hashes. The result is the same.
 """
 
 from __future__ import annotations
@@ -11,44 +11,42 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 
+_FEW = 20_000
 
-def has_repeats(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
-    """Whether an event_id may stand twice in a table or SELECT.
 
-    False is certain. True is wrong when two ids share a 64-bit hash, and when the rows of one id
-    lie on several days: that costs time and nothing else.
+def insert_repeated(connection: duckdb.DuckDBPyConnection, rows: str, into: str) -> bool:
+    """Insert each (dt, event_id) that stands twice or more in ``rows``.
+
+    Args:
+        connection: where both are.
+        rows: a table, or a SELECT in brackets, with ``dt`` and ``event_id``.
+        into: a table of ``dt`` and ``event_id``.
+
+    Returns:
+        Whether there may be any: False is certain.
     """
     found = connection.execute(f"SELECT hash(event_id) AS hash FROM {rows}").fetchnumpy()
     hashes = np.sort(found["hash"])
-    return bool((hashes[1:] == hashes[:-1]).any())
+    repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    if not repeated.size:
+        return False
+    suspects = "WHERE hash(event_id) IN (SELECT unnest(CAST(? AS UBIGINT[])))"
+    few = repeated.size <= _FEW
+    connection.execute(
+        f"INSERT INTO {into} SELECT dt, event_id FROM {rows} {suspects if few else ''} "
+        "GROUP BY dt, event_id HAVING COUNT(*) > 1",
+        [repeated.tolist()] if few else [],
+    )
+    return True
 
 
-def select_repeated(rows: str) -> str:
-    """A SELECT of each (dt, event_id) that stands twice or more in a table or SELECT."""
-    return f"SELECT dt, event_id FROM {rows} GROUP BY dt, event_id HAVING COUNT(*) > 1"
-
-
-def select_once(
-    rows: str, repeated: str, raw_view: str, definition: str, landed: str, columns: Sequence[str]
-) -> str:
-    """A SELECT of the rows that a view's definition keeps.
+def select_kept(rows: str, raw_view: str, definition: str, columns: Sequence[str]) -> str:
+    """A SELECT of what the definition keeps of some rows.
 
     Args:
-        rows: table with ``columns`` of every row.
-        repeated: table of ``select_repeated``.
-        raw_view: the name by which the definition knows the rows.
+        rows: a SELECT with all that the definition reads.
+        raw_view: the name by which the definition knows them.
         definition: SQL of the view.
-        landed: SELECT of ``columns`` and of what the definition reads besides.
-        columns: what to return; among it ``dt`` and ``event_id``.
+        columns: what to return.
     """
-    selected = ", ".join(columns)
-    return f"""
-        SELECT {selected} FROM {rows} ANTI JOIN {repeated} USING (dt, event_id)
-        UNION ALL
-        SELECT {selected} FROM (
-            WITH {raw_view} AS (
-                SELECT * FROM ({landed}) SEMI JOIN {repeated} USING (dt, event_id)
-            )
-            SELECT * FROM ({definition})
-        )
-    """
+    return f"SELECT {', '.join(columns)} FROM (WITH {raw_view} AS ({rows}) FROM ({definition}))"

@@ -7,7 +7,7 @@ may not see (it only compares and groups by it): grouping by ten letters costs h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -19,11 +19,7 @@ from clickstream_guardian.engines.embedded.raw_files import (
     create_table,
     select_files,
 )
-from clickstream_guardian.engines.embedded.repeats import (
-    has_repeats,
-    select_once,
-    select_repeated,
-)
+from clickstream_guardian.engines.embedded.repeats import insert_repeated, select_kept
 from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
 from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views
 from clickstream_guardian.metrics.model import Metric
@@ -52,7 +48,7 @@ def make_views(
     texts = [*(metric.sql for metric in metrics), *definitions.values()]
     for kind in EVENT_KINDS:
         events = _Events(connection, kind, days, _mentioned(kind, texts))
-        events.make_raw_view()
+        events.load()
         if kind.table in definitions:
             events.make_once_view(definitions[kind.table])
     for name, sql in definitions.items():
@@ -75,36 +71,58 @@ class _Events:
     days: RawDays
     columns: Sequence[str]
 
-    @property
-    def raw_view(self) -> str:
-        return f"raw_{self.kind.table}"
-
-    def make_raw_view(self) -> None:
-        """``raw_<table>``: every row."""
+    def load(self) -> None:
+        """Read the rows into ``landed_<table>``, which is at first the view ``raw_<table>``."""
         table = self.kind.table
         self.connection.execute(create_table(f"no_{table}", RAW_TABLES[table]))
-        make = f"CREATE OR REPLACE TEMP TABLE {self.raw_view} AS "
-        try:
-            self.connection.execute(make + self._landed(self.columns))
-        except (duckdb.BinderException, duckdb.InvalidInputException):
-            self.connection.execute(make + self._landed(self.columns, by_name=True))
+        self._make_table("landed", lambda by_name: self._files(self.columns, by_name))
+        self._make_view(f"raw_{table}", f"FROM landed_{table}")
 
     def make_once_view(self, definition: str) -> None:
-        """``<table>``: each event once."""
-        table, source = self.kind.table, self.raw_view
-        if has_repeats(self.connection, self.raw_view):
-            source, repeated = f"once_{table}", f"repeated_{table}"
-            self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {repeated} AS {select_repeated(self.raw_view)}"
-            )
-            ingestion = [as_column(field.name) for field in INGESTION_FIELDS]
-            landed = self._landed([*self.columns, *ingestion], by_name=True)
-            columns = [*self.columns, "dt"]
-            once = select_once(self.raw_view, repeated, self.raw_view, definition, landed, columns)
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {source} AS {once}")
-        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS FROM {source}")
+        """Make the view ``<table>``: each event once.
 
-    def _landed(self, columns: Sequence[str], *, by_name: bool = False) -> str:
+        Rows of ids that repeat, usually few, leave ``landed_<table>``; the view has of them what
+        the definition keeps, and ``raw_<table>`` all.
+        """
+        table, raw_view, connection = self.kind.table, f"raw_{self.kind.table}", self.connection
+        self._make_view(table, f"FROM landed_{table}")
+        repeated = f"repeated_{table}"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {repeated} (dt DATE, event_id BLOB)")
+        if not insert_repeated(connection, f"landed_{table}", repeated):
+            return
+        columns = [*self.columns, "dt"]
+        ingestion = [as_column(field.name) for field in INGESTION_FIELDS]
+        self._make_table(
+            "set_apart",
+            lambda by_name: (
+                f"SELECT * FROM ({self._files([*self.columns, *ingestion], by_name)}) "
+                f"SEMI JOIN {repeated} USING (dt, event_id)"
+            ),
+        )
+        apart = f"FROM set_apart_{table}"
+        kept = select_kept(apart, raw_view, definition, columns)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE kept_{table} AS {kept}")
+        connection.execute(
+            f"DELETE FROM landed_{table} AS l USING {repeated} AS r "
+            "WHERE l.dt = r.dt AND l.event_id = r.event_id"
+        )
+        selected = f"SELECT {', '.join(columns)} FROM"
+        landed = f"{selected} landed_{table}"
+        self._make_view(raw_view, f"{landed} UNION ALL {selected} set_apart_{table}")
+        self._make_view(table, f"{landed} UNION ALL {selected} kept_{table}")
+
+    def _make_table(self, prefix: str, select: Callable[[bool], str]) -> None:
+        """Make a table of a SELECT, with or (if files differ) without the quicker reading."""
+        make = f"CREATE OR REPLACE TEMP TABLE {prefix}_{self.kind.table} AS "
+        try:
+            self.connection.execute(make + select(False))
+        except (duckdb.BinderException, duckdb.InvalidInputException):
+            self.connection.execute(make + select(True))
+
+    def _make_view(self, name: str, select: str) -> None:
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
+
+    def _files(self, columns: Sequence[str], by_name: bool) -> str:
         files, empty = self.days.files[self.kind.table], f"no_{self.kind.table}"
         return " UNION ALL ".join(
             select_files(

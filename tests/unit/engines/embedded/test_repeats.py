@@ -5,11 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from clickstream_guardian.engines.embedded.repeats import (
-    has_repeats,
-    select_once,
-    select_repeated,
-)
+from clickstream_guardian.engines.embedded.repeats import insert_repeated, select_kept
 from clickstream_guardian.metrics.loader import load_engine_views
 
 RAW = {
@@ -38,21 +34,26 @@ def test_same_rows_as_the_definition(connection: duckdb.DuckDBPyConnection, case
             'INSERT INTO raw_clicks (event_id, dt, source, "offset") VALUES (?, ?, ?, ?)', row
         )
     definition = next(view.sql for view in load_engine_views() if view.name == "clicks")
-    connection.execute(f"CREATE TABLE repeated AS {select_repeated('raw_clicks')}")
-    connection.execute("CREATE TABLE landed AS FROM raw_clicks")
+    connection.execute("CREATE TABLE repeated (dt TEXT, event_id INT)")
+    any_repeats = insert_repeated(connection, "raw_clicks", "repeated")
     columns = ["event_id", "dt", "source", '"offset"']
-    cheap = select_once(
-        "landed", "repeated", "raw_clicks", definition, "SELECT * FROM landed", columns
-    )
-    found = connection.execute(f"FROM ({cheap}) ORDER BY ALL").fetchall()
+    apart = "FROM landed SEMI JOIN repeated USING (dt, event_id)"
+    kept = select_kept(apart, "raw_clicks", definition, columns)
+    others = f"SELECT {', '.join(columns)} FROM landed ANTI JOIN repeated USING (dt, event_id)"
+    connection.execute("ALTER TABLE raw_clicks RENAME TO landed")
+    found = connection.execute(f"FROM ({others} UNION ALL {kept}) ORDER BY ALL").fetchall()
+    connection.execute("ALTER TABLE landed RENAME TO raw_clicks")
     whole = f"SELECT {', '.join(columns)} FROM ({definition}) ORDER BY ALL"
     assert found == connection.execute(whole).fetchall()
-    repeats = connection.execute("SELECT COUNT(*) FROM repeated").fetchall() != [(0,)]
-    assert has_repeats(connection, "raw_clicks") >= repeats
+    assert any_repeats >= (connection.execute("FROM repeated").fetchall() != [])
 
 
-def test_ids_that_differ_are_no_repeats(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("INSERT INTO raw_clicks (event_id) SELECT range FROM range(100000)")
-    assert not has_repeats(connection, "raw_clicks")
-    connection.execute("INSERT INTO raw_clicks (event_id) VALUES (77777)")
-    assert has_repeats(connection, "raw_clicks")
+@pytest.mark.parametrize("repeats", [1, 30_000])
+def test_repeats_are_found_few_or_many(connection: duckdb.DuckDBPyConnection, repeats: int) -> None:
+    connection.execute("CREATE TABLE repeated (dt TEXT, event_id INT)")
+    connection.execute("INSERT INTO raw_clicks (event_id, dt) SELECT range, 'd' FROM range(40000)")
+    assert not insert_repeated(connection, "raw_clicks", "repeated")
+    twice = f"SELECT range, 'd' FROM range({repeats})"
+    connection.execute(f"INSERT INTO raw_clicks (event_id, dt) {twice}")
+    assert insert_repeated(connection, "raw_clicks", "repeated")
+    assert connection.execute("SELECT count(*) FROM repeated").fetchall() == [(repeats,)]
