@@ -28,7 +28,8 @@ $bin/ruff check .
 $bin/mypy
 $bin/lint-imports
 $bin/python scripts/make_docs.py --check
+rooms="tests/unit tests/parity tests/property tests/scenarios"
 if [ "$what" = all ]; then
-  exec $bin/pytest --durations=15 tests
+  exec $bin/pytest --durations=15 $rooms tests/browser tests/cluster
 fi
-exec $bin/pytest --durations=15 -m "not browser and not cluster" tests
+exec $bin/pytest --durations=15 -m "not browser and not cluster" $rooms

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from clickstream_guardian import __version__
-from clickstream_guardian.cli import look, run, serve
+from clickstream_guardian.cli import cluster, look, run, serve
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 run.register(app)
 look.register(app)
 serve.register(app)
+cluster.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -75,7 +75,7 @@ def _write_day(folder: Path, seed: int) -> None:
     within = f",{DEMO_DAY}T".encode()
     for name in ("yoochoose-clicks.dat", "yoochoose-buys.dat"):
         path = folder / name
-        # Sessions run on past midnight; the demo shows one whole day and not the crumbs of the next.
+        # Sessions run on past midnight; the demo shows one day and not the crumbs of the next.
         lines = [line for line in path.read_bytes().splitlines() if within in line]
         if name == "yoochoose-clicks.dat":
             _spoil(lines)
