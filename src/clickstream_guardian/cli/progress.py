@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -62,6 +62,17 @@ class Watching:
         """Move the bar."""
         if self.task is not None:
             self.progress.advance(self.task, amount)
+
+    def so_far(self, work: str) -> Callable[[int, int], None]:
+        """A callback for work that tells how much is done and how much there is."""
+
+        def tell(done: int, total: int) -> None:
+            if self.task is None:
+                self.begin(work, total)
+            assert self.task is not None
+            self.progress.update(self.task, completed=done, total=total)
+
+        return tell
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Count, and in a live run show, what was found."""

@@ -87,7 +87,6 @@ def generate(
 
     common = shared(context)
     with _watching(common) as watching:
-        watching.begin("Generating", None)
         report = write_dataset(
             out,
             sessions=sessions,
@@ -98,6 +97,7 @@ def generate(
             disorder=disorder,
             late=late,
             duplicates=duplicates,
+            progress=watching.so_far("Generating"),
         )
     if as_json:
         typer.echo(json.dumps(asdict(report), default=str))
