@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,12 @@ def postmaster(home: Path) -> int | None:
 
 
 def kill(process: subprocess.Popen[str], home: Path, *, database: bool) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if database and (pid := postmaster(home)):
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
 
 @pytest.fixture(scope="module")
