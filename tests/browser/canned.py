@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ class World:
     key: str | None = None
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
+    slow_seconds: float = 0.0
 
     def add(self, row: dict[str, Any]) -> None:
         self.anomalies.append(row)
@@ -141,7 +143,7 @@ class Routes:
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         name = "_".join(parts[:2]).replace("-", "_") or "root"
-        for fixed in ("anomalies_types", "anomalies_timeline", "items_trending", "metrics_summary"):
+        for fixed in ("anomalies_types", "anomalies_timeline", "items_trending"):
             if name == fixed:
                 return getattr(self, name)(query)  # type: ignore[no-any-return]
         if parts[0] == "anomalies":
@@ -247,32 +249,6 @@ class Routes:
         low, high = query.get("start_date", ""), query.get("end_date", "9999")
         rows = [row for row in self.world.days if low <= row["dt"] <= high]
         return 200, {"days": rows[: int(query.get("limit", 31))]}
-
-    def metrics_summary(self, query: dict[str, str]) -> tuple[int, Any]:
-        by_dt = {row["dt"]: row for row in self.world.days}
-        last = LAST_DAY if by_dt else None
-        return 200, {
-            "latest": by_dt.get(LAST_DAY.isoformat()),
-            "previous_day": by_dt.get((LAST_DAY - timedelta(days=1)).isoformat()),
-            "previous_week": by_dt.get((LAST_DAY - timedelta(days=7)).isoformat()),
-            "totals": None if last is None else self.totals(),
-        }
-
-    def totals(self) -> dict[str, Any]:
-        rows = self.world.days
-        sums = {
-            name: sum(row[name] for row in rows)
-            for name in ("total_clicks", "total_purchases", "unique_sessions", "buying_sessions")
-        }
-        revenue = sum(float(row["total_revenue"]) for row in rows)
-        return sums | {
-            "start_date": rows[-1]["dt"],
-            "end_date": rows[0]["dt"],
-            "day_count": len(rows),
-            "total_revenue": f"{revenue:.2f}",
-            "conversion_rate": f"{sums['buying_sessions'] / sums['unique_sessions']:.6f}",
-            "avg_order_value": "61.20",
-        }
 
     def metrics_funnel(self, dt: str, query: dict[str, str]) -> tuple[int, Any]:
         day = next(row for row in self.world.days if row["dt"] == dt)
@@ -395,7 +371,7 @@ class Routes:
             "newest_event_at": instant(self.world.newest) if known else None,
             "lag": 0 if known else None,
             "events": {
-                "received": rows + 24,
+                "received": rows + 24 if known else 0,
                 "landed": rows if known else None,
                 "events": rows - 310 if known else None,
                 "duplicates": 310 if known else None,
@@ -425,6 +401,7 @@ class CannedServer(ThreadingHTTPServer):
     def __init__(self, world: World, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.world = world
+        self.closing = False
 
     @property
     def url(self) -> str:
@@ -440,7 +417,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         world = self.server.world
         parts = urlsplit(self.path)
+        if self.server.closing:
+            self.close_connection = True
+            return
         world.seen.append(self.path)
+        time.sleep(world.slow_seconds)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if world.key and self.headers.get("Authorization") != f"Bearer {world.key}":
             status, body = problem(401, "An API key is needed; make one by 'guardian keys create'.")
@@ -468,6 +449,7 @@ def serving(world: World, port: int = 0) -> Iterator[CannedServer]:
     try:
         yield server
     finally:
+        server.closing = True
         server.shutdown()
         server.server_close()
         thread.join()

@@ -116,7 +116,12 @@ def weekdays(
                 }
             )
     base = over(rows).encode(
-        x=alt.X("weekday:N", sort=list(WEEKDAYS), title=None, axis=alt.Axis(labelAngle=0)),
+        x=alt.X(
+            "weekday:N",
+            scale=alt.Scale(domain=list(WEEKDAYS)),
+            title=None,
+            axis=alt.Axis(labelAngle=0),
+        ),
         tooltip=[
             alt.Tooltip("weekday:N", title="Weekday"),
             alt.Tooltip("mean:Q", title=f"{name}, mean", format=number_format),
@@ -132,7 +137,7 @@ def weekdays(
     return finish(layers(drawn, spread), height)
 
 
-def ranking(rows: Rows, label: str, name: str, number_format: str, height: int) -> Chart:
+def ranking(rows: Rows, label: str, name: str, number_format: str) -> Chart:
     """Rows ``{"label", "value"}`` as bars, the first at the top."""
     order = [row["label"] for row in rows]
     base = over(rows).encode(
@@ -145,7 +150,7 @@ def ranking(rows: Rows, label: str, name: str, number_format: str, height: int) 
     drawn = base.mark_bar(color=ACCENT, cornerRadiusEnd=3).encode(
         x=alt.X("value:Q", title=name, axis=_value_axis(number_format))
     )
-    return finish(drawn, height)
+    return finish(drawn, 55 + 21 * len(rows))
 
 
 def funnel(found: views.Funnel, names: dict[str, str], height: int = 300) -> Chart:

@@ -128,10 +128,6 @@ class Client:
         query: dict[str, Value] = {"start_date": start, "end_date": end, "limit": limit}
         return self._get(views.Days, "/metrics/daily", query).days
 
-    def summary(self) -> views.Summary:
-        """The newest day beside two earlier ones."""
-        return self._get(views.Summary, "/metrics/summary")
-
     def funnel(self, dt: date) -> views.Funnel | None:
         """A day's funnel; None where the day is not computed."""
         return self._find(views.Funnel, f"/metrics/funnel/{dt}")

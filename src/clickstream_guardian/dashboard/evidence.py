@@ -12,6 +12,8 @@ from clickstream_guardian.dashboard.charts import Chart, Rows
 _LEFT = 110
 """Room at the left of charts that stand under one another, in pixels."""
 
+_MOST_ITEMS = 12
+
 
 def events(anomaly: views.Anomaly, limit: float | None, height: int = 230) -> Chart:
     """The sampled events counted up in their window, with the moment of crossing.
@@ -46,13 +48,18 @@ def events(anomaly: views.Anomaly, limit: float | None, height: int = 230) -> Ch
     return charts.finish(charts.layers(*drawn), height)
 
 
-def items(anomaly: views.Anomaly, most: int = 12) -> Chart:
+def items_height(anomaly: views.Anomaly) -> int:
+    """Height of :func:`items` in pixels."""
+    return 60 + 19 * min(len(set(anomaly.sample.item_id)), _MOST_ITEMS + 1)
+
+
+def items(anomaly: views.Anomaly) -> Chart:
     """Which items the sampled events fell on; the rarer ones share one line."""
     sample, colour = anomaly.sample, _severity(anomaly)
     counts: dict[str, int] = {}
     for item in sample.item_id:
         counts[item] = counts.get(item, 0) + 1
-    shown = sorted(counts, key=lambda item: (-counts[item], item))[:most]
+    shown = sorted(counts, key=lambda item: (-counts[item], item))[:_MOST_ITEMS]
     others = len(counts) - len(shown)
     rest = f"{others} other {'item' if others == 1 else 'items'}"
     rows: Rows = [
@@ -80,7 +87,7 @@ def items(anomaly: views.Anomaly, most: int = 12) -> Chart:
         )
     )
     return charts.finish(
-        charts.layers(_window(anomaly, x), ticks, _crossing(anomaly, x)), 60 + 19 * len(order)
+        charts.layers(_window(anomaly, x), ticks, _crossing(anomaly, x)), items_height(anomaly)
     )
 
 

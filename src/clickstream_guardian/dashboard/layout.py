@@ -49,7 +49,6 @@ ENTRIES = (
 def run() -> None:
     """Draw the page that the address names."""
     st.set_page_config(
-        page_title="Clickstream Guardian",
         page_icon=str(pieces.ASSETS / "logo.svg"),
         layout="wide",
         initial_sidebar_state="expanded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import streamlit as st
@@ -13,12 +14,12 @@ def page(path: str) -> st.Page:
     return found
 
 
-def link(path: str, label: str, *, wide: bool = False, **query: str) -> None:
+def link(path: str, label: str, query: Mapping[str, str], *, wide: bool = False) -> None:
     """Draw a link to a page; the label is Markdown."""
     width: Literal["stretch", "content"] = "stretch" if wide else "content"
-    st.page_link(page(path), label=label, query_params=query, width=width)
+    st.page_link(page(path), label=label, query_params=dict(query), width=width)
 
 
-def go(path: str, **query: str) -> None:
+def go(path: str, query: Mapping[str, str]) -> None:
     """Open a page."""
-    st.switch_page(page(path), query_params=query)
+    st.switch_page(page(path), query_params=dict(query))

@@ -45,13 +45,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Bar:
-    """A share (0 to 1) as a bar, with a mark where a threshold lies."""
+    """A share (0 to 1) as a bar, with a mark where a threshold lies and a note below."""
 
     label: str
     value: str
     share: float
     mood: str = ""
     mark: float | None = None
+    note: str = ""
 
 
 def brand() -> str:
@@ -98,9 +99,10 @@ def title(text: str, note: str = "") -> str:
     return f'<div class="cg-title"><h2>{escape(text)}</h2><span>{escape(note)}</span></div>'
 
 
-def figures(cards: Iterable[Figure]) -> str:
-    """Numbers on cards, side by side."""
-    return f'<div class="cg-grid">{"".join(_figure(card) for card in cards)}</div>'
+def figures(cards: Iterable[Figure], *, most: int = 6) -> str:
+    """Numbers on cards, side by side; at most so many in a row."""
+    drawn = "".join(_figure(card) for card in cards)
+    return f'<div class="cg-grid" style="--most:{most}">{drawn}</div>'
 
 
 def equation(parts: Sequence[Figure | str]) -> str:
@@ -150,7 +152,10 @@ def sidebar_state(mood: str, message: str, lines: Iterable[str]) -> str:
 
 
 def _figure(card: Figure) -> str:
-    changes = "".join(_comparison(one) for one in card.comparisons)
+    known = [one for one in card.comparisons if one.change is not None]
+    changes = "".join(_comparison(one.change or 0.0, one.against) for one in known)
+    if card.comparisons and not known:
+        changes = "<span>no earlier day to compare</span>"
     note = f'<div class="cg-note">{escape(card.note)}</div>' if card.note else ""
     deltas = f'<div class="cg-deltas">{changes}</div>' if changes else ""
     return (
@@ -160,25 +165,24 @@ def _figure(card: Figure) -> str:
     )
 
 
-def _comparison(one: Comparison) -> str:
-    if one.change is None:
-        return f'<span><b class="cg-same">{words.NOTHING}</b> {escape(one.against)}</span>'
-    kind, sign = ("up", "▲") if one.change > 0.0005 else ("down", "▼")
-    if abs(one.change) <= 0.0005:
+def _comparison(change: float, against: str) -> str:
+    kind, sign = ("up", "▲") if change > 0 else ("down", "▼")
+    if abs(change) < 0.0005:
         kind, sign = "same", "●"
-    text = words.signed_percent(one.change)
-    return f'<span><b class="cg-{kind}">{sign} {text}</b> {escape(one.against)}</span>'
+    text = words.signed_percent(change)
+    return f'<span><b class="cg-{kind}">{sign} {text}</b> {escape(against)}</span>'
 
 
 def _bar(row: Bar) -> str:
     mark = (
         "" if row.mark is None else f'<div class="cg-mark" style="left:{_place(row.mark)}"></div>'
     )
+    note = f'<div class="cg-note cg-below">{escape(row.note)}</div>' if row.note else ""
     return (
         f'<div><div class="cg-bar-head"><span>{escape(row.label)}</span>'
         f"<span>{escape(row.value)}</span></div>"
         f'<div class="cg-track"><div class="cg-fill {row.mood}" style="width:{_place(row.share)}">'
-        f"</div>{mark}</div></div>"
+        f"</div>{mark}</div>{note}</div>"
     )
 
 

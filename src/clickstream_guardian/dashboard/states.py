@@ -62,7 +62,9 @@ def _problem(problem: ApiProblemError) -> str:
     if problem.status in (429, 503):
         wait = problem.retry_seconds or REFRESH_SECONDS
         return pieces.state(
-            "The API is busy", f"{problem} Asking again in {wait} seconds or so.", bad=True
+            "The API cannot answer now",
+            f"{problem} Asking again in {wait} seconds or so.",
+            bad=True,
         )
     return pieces.state(
         f"The API answered {problem.status}", str(problem), "guardian status", bad=True

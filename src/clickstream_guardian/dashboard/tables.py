@@ -120,13 +120,13 @@ def columns_of(rows: Rows) -> dict[str, list[Any]]:
 
 
 def to_csv(rows: Rows) -> str:
-    """The rows as CSV with a header.
+    """The rows as CSV (RFC 4180) with a header.
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front: ids come from
     outside.
     """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)
     if rows:
         writer.writerow(rows[0])
     for row in rows:

@@ -127,14 +127,6 @@ class Days(View):
     days: tuple[Day, ...]
 
 
-class Summary(View):
-    """The newest day beside the day before and the same weekday a week before."""
-
-    latest: Day | None
-    previous_day: Day | None
-    previous_week: Day | None
-
-
 class FunnelStep(View):
     """How many sessions reached a step."""
 

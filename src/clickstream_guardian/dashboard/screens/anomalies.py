@@ -70,6 +70,7 @@ def draw(api: Client) -> None:
     st.html(pieces.head("Anomalies", subtitle, [pieces.chip("In all", total)]))
     shown = st.session_state.get("shown_sessions", [])
     filters = _ask(types, fresh.newest_event_at)
+    st.session_state["anomaly_query"] = st.query_params.to_dict()
     timeline = api.timeline(filters.period.hours, filters.period.bucket)
     rows, more = _rows(api, filters, st.session_state.get("anomaly_pages", 1))
     left, right = st.columns([2.2, 1], gap="small")
@@ -162,6 +163,7 @@ def _types(types: views.AnomalyTypes) -> None:
                 one.rule,
                 f"{words.count(one.anomaly_count)} · {words.plural(one.session_count, 'session')}",
                 float(one.share_ratio),
+                note=words.span(one.first_at, one.last_at),
             )
             for one in types.types
         )
@@ -200,7 +202,7 @@ def _table(
     cells = event.selection.cells
     if cells and cells[0][0] < len(shown):
         session_id, anomaly_id = shown[cells[0][0]]
-        links.go("session", id=session_id, anomaly=anomaly_id)
+        links.go("session", {"id": session_id, "anomaly": anomaly_id})
     if more and st.button("Show more", key="more"):
         st.session_state["anomaly_pages"] = st.session_state.get("anomaly_pages", 1) + 1
         st.rerun(scope="fragment")

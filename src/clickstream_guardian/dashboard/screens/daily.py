@@ -12,7 +12,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, pieces, tables, views, words
 from clickstream_guardian.dashboard.client import Client
-from clickstream_guardian.dashboard.screens.days import none_computed
+from clickstream_guardian.dashboard.screens.days import is_running, none_computed
 
 TITLE = "Daily metrics"
 SUBTITLE = "The shop's numbers per UTC day, each event counted once"
@@ -51,6 +51,7 @@ SERIES = (
     Series("Average order", lambda d: d.avg_order_value, ",.2f", _money),
     Series("Clicks per session", lambda d: d.avg_clicks_per_session, ",.2f", words.decimal),
     Series("Session duration", lambda d: d.avg_session_duration_seconds, ",.0f", words.duration),
+    Series("Buying sessions", lambda d: d.buying_sessions, ",.0f", _whole),
     Series("Items clicked", lambda d: d.unique_items, ",.0f", _whole),
 )
 UNITS = {"Session duration": ", in seconds"}
@@ -67,31 +68,41 @@ def draw(api: Client) -> None:
         pieces.head(TITLE, SUBTITLE, [pieces.chip("Computed", words.plural(len(known), "day"))])
     )
     start, end, series = _ask(known)
-    days = tuple(day for day in reversed(known) if start <= day.dt <= end)
+    chosen = tuple(day for day in reversed(known) if start <= day.dt <= end)
+    newest = api.freshness().newest_event_at
+    days = tuple(day for day in chosen if not is_running(day, newest)) or chosen
     points = points_of(days, series)
     if not points:
         st.html(pieces.nothing("No computed day in this range has this number."))
         return
+    if len(points) > 1:
+        _trend(series, points)
+    else:
+        st.html(pieces.nothing("Trends are drawn from the second computed day on."))
+    _all_numbers(days)
+    with st.container(key="card-days"):
+        rows = [row(day) for day in reversed(chosen)]
+        running = "; the running day is not drawn" if len(days) < len(chosen) else ""
+        heading = ("All numbers", f"{words.plural(len(chosen), 'day')}{running}")
+        file_name = f"daily-metrics-{chosen[0].dt}-{chosen[-1].dt}.csv"
+        percents = ("conversion_rate",)
+        tables.table(heading, rows, file_name, COLUMNS, key="days", percents=percents)
+
+
+def _trend(series: Series, points: Points) -> None:
     st.html(pieces.figures(_summary(series, points)))
     left, right = st.columns([2.1, 1], gap="small")
     with left, st.container(key="card-trend", height="stretch"):
-        span = f"{words.day(days[0].dt)} – {words.day(days[-1].dt)}; dashed: mean of 7 days"
-        st.html(pieces.title(f"{series.name}{UNITS.get(series.name, '')}", span))
-        st.altair_chart(
-            charts.trend(points, series.name, series.number_format, 260), alt=series.name
-        )
+        start, end = words.day(points[0][0].date()), words.day(points[-1][0].date())
+        mean = "; dashed: mean of 7 days" if len(points) > 7 else ""
+        name = f"{series.name}{UNITS.get(series.name, '')}"
+        st.html(pieces.title(name, f"{start} – {end}{mean}"))
+        chart = charts.trend(points, series.name, series.number_format, 260)
+        st.altair_chart(chart, alt=f"{series.name} per day")
     with right, st.container(key="card-week", height="stretch"):
         st.html(pieces.title("How a week goes", "mean, and the range of its days"))
-        st.altair_chart(
-            charts.weekdays(points, series.name, series.number_format, 260), alt="Weekdays"
-        )
-    _all_trends(days)
-    with st.container(key="card-days"):
-        rows = [row(day) for day in reversed(days)]
-        heading = ("All numbers", words.plural(len(days), "day"))
-        file_name = f"daily-metrics-{days[0].dt}-{days[-1].dt}.csv"
-        percents = ("conversion_rate",)
-        tables.table(heading, rows, file_name, COLUMNS, key="days", percents=percents)
+        chart = charts.weekdays(points, series.name, series.number_format, 260)
+        st.altair_chart(chart, alt=f"{series.name} per weekday")
 
 
 def _ask(known: tuple[views.Day, ...]) -> tuple[date, date, Series]:
@@ -142,17 +153,19 @@ def _summary(series: Series, points: Points) -> list[pieces.Figure]:
     ]
 
 
-def _all_trends(days: tuple[views.Day, ...]) -> None:
-    if len(days) < 3:
-        return
+def _all_numbers(days: tuple[views.Day, ...]) -> None:
+    """Each number of the newest day over its line."""
     st.html(
         pieces.figures(
-            pieces.Figure(
-                series.name,
-                series.text(series.value(days[-1])),
-                history=tuple(value for _, value in points_of(days, series)),
-            )
-            for series in SERIES
+            (
+                pieces.Figure(
+                    series.name,
+                    series.text(series.value(days[-1])),
+                    history=tuple(value for _, value in points_of(days, series)),
+                )
+                for series in SERIES
+            ),
+            most=5,
         )
     )
 

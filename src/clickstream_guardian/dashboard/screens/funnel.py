@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, pieces, tables, views, words
 from clickstream_guardian.dashboard.client import Client
-from clickstream_guardian.dashboard.screens.days import beside, choose_day, none_computed
+from clickstream_guardian.dashboard.screens.days import choose_day, day_of, none_computed
 
 TITLE = "Funnel"
 SUBTITLE = "Sessions of one day; each step counts only those that reached the one before"
@@ -29,10 +29,11 @@ def draw(api: Client) -> None:
         none_computed(TITLE, SUBTITLE, api.freshness())
         return
     st.html(pieces.head(TITLE, SUBTITLE))
-    dt = choose_day(known, "date")
-    found = None if dt is None else api.funnel(dt)
-    if dt is None or found is None:
+    day = choose_day(known, api.freshness().newest_event_at)
+    found = None if day is None else api.funnel(day.dt)
+    if day is None or found is None:
         return
+    dt = day.dt
     earlier = {
         "day before": _earlier(api, known, dt, 1),
         "week before": _earlier(api, known, dt, 7),
@@ -53,8 +54,8 @@ def draw(api: Client) -> None:
 
 
 def _earlier(api: Client, known: tuple[views.Day, ...], dt: date, back: int) -> views.Funnel | None:
-    day = beside(known, dt, back)
-    return None if day is None else api.funnel(day)
+    day = day_of(known, dt - timedelta(days=back))
+    return None if day is None else api.funnel(day.dt)
 
 
 def _steps(found: views.Funnel, earlier: dict[str, views.Funnel | None]) -> list[pieces.Figure]:

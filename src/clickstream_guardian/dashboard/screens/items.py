@@ -34,16 +34,17 @@ def draw(api: Client) -> None:
             key="by",
             bind="query-params",
         )
-        dt = choose_day(known, "date")
-    if dt is None:
+        day = choose_day(known, api.freshness().newest_event_at)
+    if day is None:
         return
+    dt = day.dt
     ranked = by or "clicks"
     popular, categories = api.popular(dt, ranked), api.categories(dt, ranked)
     trending = api.trending(dt)
     left, right = st.columns([1, 1], gap="small")
-    with left, st.container(key="card-popular", height="stretch"):
+    with left, st.container(key="card-popular"):
         _popular(popular, ranked, dt)
-    with right, st.container(key="card-categories", height="stretch"):
+    with right, st.container(key="card-categories"):
         _categories(categories, ranked, dt)
     with st.container(key="card-trending"):
         _trending(trending, dt)
@@ -58,7 +59,7 @@ def _popular(found: views.PopularItems | None, by: str, dt: date) -> None:
         return
     drawn = [{"label": one.item_id, "value": _value(one, by)} for one in items[:DRAWN]]
     rows = [{**one.model_dump(), "revenue": float(one.revenue)} for one in items]
-    chart = charts.ranking(drawn, "Item", RANKINGS[by], _format(by), 360)
+    chart = charts.ranking(drawn, "Item", RANKINGS[by], _format(by))
     _ranked(heading, chart, rows, f"items-{dt}-by-{by}.csv", ITEM_COLUMNS, "popular")
 
 
@@ -74,7 +75,7 @@ def _categories(found: views.Categories | None, by: str, dt: date) -> None:
         return
     drawn = [{"label": one.category, "value": _value(one, by)} for one in categories[:DRAWN]]
     rows = [{**one.model_dump(), "revenue": float(one.revenue)} for one in categories]
-    chart = charts.ranking(drawn, "Category", RANKINGS[by], _format(by), 360)
+    chart = charts.ranking(drawn, "Category", RANKINGS[by], _format(by))
     _ranked(heading, chart, rows, f"categories-{dt}-by-{by}.csv", CATEGORY_COLUMNS, "categories")
 
 

@@ -33,7 +33,7 @@ def draw(api: Client) -> None:
     with st.container(key="card-sources"):
         _sources(status.sources)
     with st.container(key="card-positions"):
-        _positions(status.positions)
+        _positions(status)
 
 
 def _numbers(status: views.Status) -> list[pieces.Figure]:
@@ -149,13 +149,17 @@ def _sources(sources: tuple[views.SourceStatus, ...]) -> None:
     tables.table(heading, rows, "sources.csv", SOURCE_COLUMNS, key="sources")
 
 
-def _positions(positions: tuple[views.PositionStatus, ...]) -> None:
+def _positions(status: views.Status) -> None:
     heading = ("Positions", "how far the detector has come in each partition")
-    if not positions:
+    if not status.positions:
         st.html(pieces.title(*heading))
         st.html(pieces.nothing("The detector has not read anything yet."))
         return
-    rows = [one.model_dump() for one in positions]
+    places = {one.source: one.place for one in status.sources}
+    rows = [
+        {"place": places.get(one.source, one.source), **one.model_dump()}
+        for one in status.positions
+    ]
     tables.table(heading, rows, "positions.csv", POSITION_COLUMNS, key="positions")
 
 
@@ -169,11 +173,12 @@ SOURCE_COLUMNS: dict[str, Any] = {
     "late_count": tables.number("Late"),
     "started_at": tables.instant("Started"),
     "finished_at": tables.instant("Finished"),
-    "source": tables.text("Source"),
+    "source": tables.text("Source", 130),
 }
 POSITION_COLUMNS: dict[str, Any] = {
+    "place": tables.text("Place"),
     "group_name": tables.text("Detector"),
-    "source": tables.text("Source"),
+    "source": tables.text("Source", 130),
     "partition": tables.number("Partition", 80),
     "next_offset": tables.number("Next offset"),
     "newest_event_at": tables.instant("Newest event"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from html import escape
 
 import streamlit as st
 
 from clickstream_guardian.dashboard import charts, links, pieces, views, words
 from clickstream_guardian.dashboard.client import Client
+from clickstream_guardian.dashboard.screens.days import day_of, is_running, newest_full
 from clickstream_guardian.dashboard.states import nothing_yet
 
 
@@ -35,26 +37,27 @@ KPIS = (
     Kpi("Average order", lambda d: d.avg_order_value, lambda d: words.money(d.avg_order_value)),
 )
 
+COLOURS = {"critical": "red", "high": "orange", "medium": "yellow", "low": "blue"}
+TICKER_ROWS = 8
+HISTORY_DAYS = 30
+
 
 def draw(api: Client) -> None:
     """Draw the page."""
-    summary, fresh = api.summary(), api.freshness()
-    newest = api.anomalies(limit=8).anomalies
-    latest = summary.latest
-    if latest is None and not newest:
+    days, fresh = api.days(limit=HISTORY_DAYS + 2), api.freshness()
+    newest = api.anomalies(limit=100).anomalies
+    if not days and not newest:
         st.html(pieces.head("Overview", "What the shop's visitors did, and who only pretended to."))
         nothing_yet("events")
         return
     timeline, types, status = api.timeline(24, "15m"), api.anomaly_types(), api.status()
-    history = api.days(limit=30)
-    subtitle = "No day is computed yet" if latest is None else f"{words.day(latest.dt)}, UTC"
-    st.html(pieces.head("Overview", subtitle, _chips(fresh)))
-    if latest is None:
-        st.html(
-            pieces.nothing("The day's numbers come at the end of a replay: guardian batch --dirty")
-        )
+    if days:
+        _numbers(days, fresh)
     else:
-        st.html(pieces.figures(_kpi(kpi, summary, history) for kpi in KPIS))
+        st.html(pieces.head("Overview", "No day is computed yet", _chips(fresh)))
+        st.html(
+            pieces.nothing("A replay computes its days at its end; now: guardian batch --dirty")
+        )
     left, right = st.columns([1.9, 1], gap="small")
     with left:
         _found(timeline, types)
@@ -62,6 +65,18 @@ def draw(api: Client) -> None:
     with right, st.container(key="card-ticker", height="stretch"):
         st.html(pieces.title("Newest anomalies", "live"))
         _ticker(newest)
+
+
+def _numbers(days: tuple[views.Day, ...], fresh: views.Freshness) -> None:
+    """The newest day that is over; one that is still running would look like a collapse."""
+    shown = newest_full(days, fresh.newest_event_at)
+    subtitle = f"{words.day(shown.dt)}, UTC"
+    if is_running(shown, fresh.newest_event_at):
+        subtitle += ", so far"
+    elif shown is not days[0]:
+        subtitle += f"; {words.day(days[0].dt)} is still running"
+    st.html(pieces.head("Overview", subtitle, _chips(fresh)))
+    st.html(pieces.figures(_kpi(kpi, shown, days) for kpi in KPIS))
 
 
 def _chips(fresh: views.Freshness) -> list[str]:
@@ -74,21 +89,20 @@ def _chips(fresh: views.Freshness) -> list[str]:
     ]
 
 
-def _kpi(kpi: Kpi, summary: views.Summary, history: tuple[views.Day, ...]) -> pieces.Figure:
-    assert summary.latest is not None
-    now = kpi.value(summary.latest)
+def _kpi(kpi: Kpi, shown: views.Day, days: tuple[views.Day, ...]) -> pieces.Figure:
+    def against(back: int) -> float | None:
+        day = day_of(days, shown.dt - timedelta(days=back))
+        return None if day is None else words.change(kpi.value(shown), kpi.value(day))
 
-    def against(day: views.Day | None) -> float | None:
-        return None if day is None else words.change(now, kpi.value(day))
-
+    past = [day for day in reversed(days) if day.dt <= shown.dt][-HISTORY_DAYS:]
     return pieces.Figure(
         kpi.label,
-        kpi.text(summary.latest),
+        kpi.text(shown),
         comparisons=(
-            pieces.Comparison(against(summary.previous_day), "day before"),
-            pieces.Comparison(against(summary.previous_week), "week before"),
+            pieces.Comparison(against(1), "day before"),
+            pieces.Comparison(against(7), "week before"),
         ),
-        history=tuple(float(kpi.value(day) or 0) for day in reversed(history)),
+        history=tuple(float(kpi.value(day) or 0) for day in past),
     )
 
 
@@ -102,10 +116,10 @@ def _found(timeline: views.Timeline, types: views.AnomalyTypes) -> None:
         else:
             st.html(pieces.nothing("No anomaly in the last 24 hours of data."))
         sessions = [
-            f"{one.rule}: {words.plural(one.session_count, 'session')}" for one in types.types
+            f"{one.rule} {words.plural(one.session_count, 'session')}" for one in types.types
         ]
         if sessions:
-            st.html(f'<div class="cg-note">{" · ".join(map(escape, sessions))}</div>')
+            st.html(f'<div class="cg-note">In all: {" · ".join(map(escape, sessions))}</div>')
 
 
 def _flow(status: views.Status) -> None:
@@ -133,22 +147,29 @@ def _ticker(newest: tuple[views.Anomaly, ...]) -> None:
         st.html(pieces.nothing("Nothing found so far."))
         return
     with st.container(key="ticker"):
-        for one in newest:
-            links.link(
-                "session", ticker_label(one), wide=True, id=one.session_id, anomaly=one.anomaly_id
-            )
-    links.link("anomalies", "All anomalies :material/arrow_forward:")
+        for windows in by_session(newest)[:TICKER_ROWS]:
+            one = windows[0]
+            query = {"id": one.session_id, "anomaly": one.anomaly_id}
+            links.link("session", ticker_label(windows), query, wide=True)
+    links.link("anomalies", "All anomalies :material/arrow_forward:", {})
 
 
-COLOURS = {"critical": "red", "high": "orange", "medium": "yellow", "low": "blue"}
+def by_session(newest: tuple[views.Anomaly, ...]) -> list[list[views.Anomaly]]:
+    """The anomalies of each session and rule together, newest first: sliding windows repeat."""
+    found: dict[tuple[str, str], list[views.Anomaly]] = {}
+    for one in newest:
+        found.setdefault((one.session_id, one.rule), []).append(one)
+    return list(found.values())
 
 
-def ticker_label(one: views.Anomaly) -> str:
-    """An anomaly in two lines of Markdown; texts of others stand as they are."""
+def ticker_label(windows: list[views.Anomaly]) -> str:
+    """A session's anomalies in two lines of Markdown; texts of others stand as they are."""
+    one = windows[0]
     colour = COLOURS.get(one.severity, "gray")
     session = words.escape_markdown(words.short(one.session_id, 24))
     why = words.escape_markdown(one.explanation)
+    more = f" · {len(windows)} windows" if len(windows) > 1 else ""
     return (
         f":{colour}-badge[{words.escape_markdown(one.severity)}] **{why}** "
-        f":gray[session {session} · {words.clock(one.window_start)}]"
+        f":gray[session {session} · {words.clock(one.window_start)}{more}]"
     )

@@ -15,7 +15,8 @@ _THRESHOLD = re.compile(r"\s*(>=|<=|==|>|<)\s*(-?[0-9.]+)\s*")
 
 def draw(api: Client) -> None:
     """Draw the page for the session that the address names."""
-    links.link("anomalies", ":material/arrow_back: All anomalies")
+    back: dict[str, str] = st.session_state.get("anomaly_query", {})
+    links.link("anomalies", ":material/arrow_back: All anomalies", back)
     session_id = st.query_params.get("id", "")
     found = api.session(session_id)
     if found is None:
@@ -45,8 +46,10 @@ def draw(api: Client) -> None:
 
 
 def _choose(shown: tuple[views.Anomaly, ...]) -> views.Anomaly:
+    """The one that the address names, else the worst: by severity, then by its events."""
     asked = st.query_params.get("anomaly")
-    return next((one for one in shown if one.anomaly_id == asked), shown[0])
+    worst = min(shown, key=lambda one: (_severity_rank(one.severity), -one.event_count))
+    return next((one for one in shown if one.anomaly_id == asked), worst)
 
 
 def _reason(one: views.Anomaly) -> None:
@@ -133,7 +136,8 @@ def _evidence(one: views.Anomaly) -> None:
             st.html(pieces.nothing("No events were kept with this anomaly."))
             return
         st.altair_chart(
-            evidence.events(one, event_limit(one)), alt="Events counted up over the window"
+            evidence.events(one, event_limit(one), max(230, 420 - evidence.items_height(one))),
+            alt="Events counted up over the window",
         )
         items = len(set(one.sample.item_id))
         st.html(pieces.title("On which items", words.plural(items, "item")))

@@ -1,0 +1,124 @@
+"""Fixtures of the browser tests: one Chromium, dashboards over worlds, pages that are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from clickstream_guardian.dashboard.server import start
+from tests.browser.canned import World, demo_world, serving
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT = 15_000
+expect.set_options(timeout=WAIT)
+
+
+@dataclass
+class Watch:
+    """What went wrong in a page, and what it asked for."""
+
+    faults: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def over(self, page: Page) -> None:
+        """Watch a page from now on."""
+        page.on("console", self._message)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("dialog", lambda dialog: self.faults.append(f"dialog {dialog.message}"))
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
+
+    def _message(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.faults.append(message.text)
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture(scope="session")
+def visitor(chromium: Browser) -> Iterator[BrowserContext]:
+    """One profile for most tests: a visitor who has the program's files already."""
+    context = new_visitor(chromium)
+    yield context
+    context.close()
+
+
+def new_visitor(chromium: Browser, scheme: Literal["light", "dark"] = "light") -> BrowserContext:
+    """A fresh profile, far from UTC."""
+    return chromium.new_context(
+        viewport={"width": 1440, "height": 900},
+        color_scheme=scheme,
+        timezone_id="America/New_York",
+    )
+
+
+@pytest.fixture
+def open_page(visitor: BrowserContext, watch: Watch) -> Iterator[Open]:
+    """Opens an address; at the end nothing may have failed in any page."""
+    pages: list[Page] = []
+
+    def opener(
+        address: str, *, wait: str = ".cg-head", context: BrowserContext | None = None
+    ) -> Page:
+        page = (context or visitor).new_page()
+        pages.append(page)
+        watch.over(page)
+        page.set_default_timeout(WAIT)
+        page.goto(address)
+        page.wait_for_selector(wait)
+        return page
+
+    yield opener
+    for page in pages:
+        page.close()
+    assert watch.faults == []
+    assert watch.hosts <= {"127.0.0.1", ""}
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[tuple[str, World]]:
+    """Address of a dashboard over a month of traffic, and that world."""
+    world = demo_world()
+    with serving(world) as api, start(api.url, 0) as dashboard:
+        yield dashboard.url, world
+
+
+@pytest.fixture(scope="session")
+def empty() -> Iterator[str]:
+    """Address of a dashboard over an empty home."""
+    with serving(World()) as api, start(api.url, 0) as dashboard:
+        yield dashboard.url
