@@ -28,15 +28,15 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A plain table; columns whose name ends with ``#`` are right-aligned."""
-    made = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Group:
+    """A plain table under its title; columns whose name ends with ``#`` are right-aligned."""
+    made = Table(box=box.SIMPLE, show_header=any(column.strip("#") for column in columns))
     for column in columns:
         right = column.endswith("#")
         made.add_column(column.removesuffix("#"), justify="right" if right else "left")
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else number(cell) for cell in row))
-    return made
+    return Group(Text(title, "bold"), made) if title else Group(made)
 
 
 def show_summary(console: Console, summary: Summary) -> None:
@@ -63,7 +63,7 @@ def _story(summary: Summary) -> list[Any]:
     return parts
 
 
-def _intake(summary: Summary) -> Table:
+def _intake(summary: Summary) -> Group:
     rejected = sum(summary.rejected.values())
     events = " + ".join(f"{count:,} {kind}s" for kind, count in sorted(summary.events.items()))
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(summary.rejected.items()))
@@ -97,7 +97,7 @@ def _anomalies(summary: Summary) -> Group:
     return Group(*lines, Text(""))
 
 
-def _day(day: Mapping[str, Any]) -> Table:
+def _day(day: Mapping[str, Any]) -> Group:
     seconds = float(day["avg_session_duration_seconds"] or 0)
     rows = [
         ("Clicks", day["total_clicks"], "Sessions", day["unique_sessions"]),
@@ -117,7 +117,7 @@ def _percent(value: object) -> str:
     return "–" if value is None else f"{float(str(value)):.2%}"
 
 
-def _funnel(steps: Sequence[Mapping[str, Any]]) -> Table:
+def _funnel(steps: Sequence[Mapping[str, Any]]) -> Group:
     top = max((step["sessions"] for step in steps), default=0) or 1
     rows = [
         (
@@ -131,7 +131,7 @@ def _funnel(steps: Sequence[Mapping[str, Any]]) -> Table:
     return table("Funnel", ["step", "", "sessions#", "share#"], rows)
 
 
-def _items(items: Sequence[Mapping[str, Any]]) -> Table:
+def _items(items: Sequence[Mapping[str, Any]]) -> Group:
     rows = [(i["item_id"], i["clicks"], i["purchases"], i["revenue"]) for i in items]
     return table("Most clicked items", ["item", "clicks#", "purchases#", "revenue#"], rows)
 

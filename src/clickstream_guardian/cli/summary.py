@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -68,7 +69,7 @@ def summarise(parts: Parts, report: Report) -> Summary:
             return [{k: _plain(v) for k, v in row.items()} for row in found]
 
         by_rule = rows(_BY_RULE)
-        examples = [Example(**row) for row in rows(_EXAMPLES)]
+        examples = _of_different_sessions([Example(**row) for row in rows(_EXAMPLES)])
         sessions = rows(_SESSIONS)[0]["sessions"]
         day = next(iter(rows(_BUSIEST)), None)
         duplicates = rows(_DUPLICATES)[0]["duplicates"]
@@ -95,6 +96,13 @@ def summarise(parts: Parts, report: Report) -> Summary:
     )
 
 
+def _of_different_sessions(examples: Sequence[Example]) -> list[Example]:
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(example.session_id, example)
+    return list(first.values())[:3]
+
+
 def _plain(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
 
@@ -112,7 +120,7 @@ _EXAMPLES = """
     FROM (
         SELECT *, row_number() OVER (PARTITION BY rule ORDER BY event_count DESC, anomaly_id) AS nth
         FROM anomaly_sessions WHERE status = 'final'
-    ) AS ranked ORDER BY nth, rule LIMIT 3
+    ) AS ranked ORDER BY nth, rule LIMIT 100
 """
 _BUSIEST = "SELECT * FROM daily_metrics ORDER BY total_clicks DESC, dt LIMIT 1"
 _DUPLICATES = """
