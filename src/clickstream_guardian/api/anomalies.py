@@ -72,6 +72,7 @@ async def timeline(
 @router.get(
     "/stream",
     response_class=EventStream,
+    status_code=200,
     responses={200: {"description": "Events `anomaly`: data is an Anomaly, id its change_id."}},
 )
 async def stream(

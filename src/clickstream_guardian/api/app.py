@@ -65,7 +65,7 @@ def create_app(config: ApiConfig, reader: Reader | None = None) -> FastAPI:
     )
     app.state.context = Context(config, reader, measures, feed)
     for router in (pages.router, status.router, anomalies.router, daily.router, items.router):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # flat: an included router is matched twice
     handle_problems(app)
     app.openapi = lambda: describe(app, config)  # type: ignore[method-assign]
     if config.keys_required:

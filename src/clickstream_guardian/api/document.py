@@ -51,6 +51,8 @@ def describe(app: FastAPI, config: ApiConfig) -> dict[str, Any]:
             schemas[model.__name__] = schema
         for path, item in document["paths"].items():
             for operation in item.values():
+                _tell_parameters(operation)
+                _tell_summary(operation)
                 _declare_errors(path, operation, config)
         if config.keys_required:
             document["components"]["securitySchemes"] = {
@@ -58,6 +60,29 @@ def describe(app: FastAPI, config: ApiConfig) -> dict[str, Any]:
             }
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _tell_parameters(operation: dict[str, Any]) -> None:
+    """A parameter is left out, never null; headers have the names that people know."""
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        kinds = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+        if len(kinds) == 1:
+            schema.pop("anyOf")
+            schema.update(kinds[0])
+        elif kinds:
+            schema["anyOf"] = kinds
+        schema.pop("title", None)
+        parameter["description"] = schema.pop("description", parameter.get("description"))
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title().replace("-Id", "-ID")
+
+
+def _tell_summary(operation: dict[str, Any]) -> None:
+    """The first sentence is the summary; the rest, if any, the description."""
+    first, _, rest = operation.get("description", "").partition("\n")
+    operation["summary"] = first.removesuffix(".")
+    operation["description"] = rest.strip() or first
 
 
 def _declare_errors(path: str, operation: dict[str, Any], config: ApiConfig) -> None:

@@ -62,7 +62,7 @@ class Edge:
             self._count(scope, status, time.perf_counter() - began)
 
     def _count(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "other")
+        route = getattr(scope.get("route"), "path_format", "other")
         streams = route.endswith("/stream")
         self._measures.answered(route, scope["method"], status, None if streams else seconds)
 

@@ -90,7 +90,7 @@ class ProblemField(BaseModel):
 class Welcome(Answer):
     """Where to go from here."""
 
-    name: str = Field(examples=["Clickstream Guardian"])
+    name: str = Field(description="What this is.", examples=["Clickstream Guardian"])
     version: str = Field(description="Version of Guardian.", examples=["0.1.0"])
     links: dict[str, str] = Field(
         description="Path by what lies there.", examples=[{"documentation": "/docs"}]
@@ -100,13 +100,13 @@ class Welcome(Answer):
 class Health(Answer):
     """The process answers."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field(description="Always `ok`.")
 
 
 class Ready(Answer):
     """The database answers, and how fresh its content is."""
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready"] = Field(description="Always `ready`; 503 otherwise.")
     newest_event_at: Instant | None = Field(description="Event time of the newest event seen.")
     last_written_at: Instant | None = Field(
         description="When the detector last saved its progress, by the database's clock."
@@ -266,8 +266,8 @@ class MetricTotals(Answer):
     start_date: Day
     end_date: Day
     day_count: int = Field(description="Computed days among them.", ge=0, examples=[30])
-    total_clicks: Count
-    total_purchases: Count
+    total_clicks: Count = Field(description="Clicks.")
+    total_purchases: Count = Field(description="Purchase lines.")
     unique_sessions: Count = Field(description="Sum of the days' sessions.")
     buying_sessions: Count = Field(description="Sum of the days' buying sessions.")
     total_revenue: Money = Field(description="Known revenue.")
@@ -332,7 +332,7 @@ class Category(Answer):
     """One category's day."""
 
     category: str = Field(description="`unknown` where it is missing.", examples=["S"])
-    clicks: Count = Field(examples=[21_400])
+    clicks: Count = Field(description="Clicks in the category.", examples=[21_400])
     sessions: Count = Field(description="Sessions that clicked or bought in it.")
     purchases: Count = Field(description="Purchase lines that belong to it.", examples=[530])
     revenue: Money = Field(description="Their known revenue.")
@@ -383,13 +383,13 @@ class SourceStatus(Answer):
     source: str = Field(description="Its identity.", examples=["3f0c9a5b11d2"])
     kind: str = Field(description="What it is.", examples=["clicks"])
     place: str = Field(description="Where it was found.", examples=["yoochoose-clicks.dat"])
-    status: Literal["running", "finished"]
+    status: Literal["running", "finished"] = Field(description="Whether it is still read.")
     total_lines: int | None = Field(description="Lines read; null until finished.", ge=0)
     event_count: int | None = Field(description="Events; null until finished.", ge=0)
     rejected_count: int | None = Field(description="Rejected lines; null until finished.", ge=0)
     late_count: int | None = Field(description="Late events; null until finished.", ge=0)
-    started_at: Instant
-    finished_at: Instant | None
+    started_at: Instant = Field(description="When reading began, by the database's clock.")
+    finished_at: Instant | None = Field(description="When it ended; null until then.")
 
 
 class PositionStatus(Answer):
@@ -397,7 +397,7 @@ class PositionStatus(Answer):
 
     group_name: str = Field(description="Which detector.", examples=["embedded"])
     source: str = Field(description="Source or topic.")
-    partition: int = Field(ge=0, examples=[0])
+    partition: int = Field(description="Number of the partition.", ge=0, examples=[0])
     next_offset: int = Field(description="Offset of the event it reads next.", ge=0)
     newest_event_at: Instant | None = Field(description="Greatest event time seen there.")
     ended: bool = Field(description="Whether the partition was read to its end.")

@@ -14,6 +14,15 @@ from starlette.exceptions import HTTPException
 from clickstream_guardian.store.read import BusyError, SlowQueryError, UnreachableError
 
 MEDIA_TYPE = "application/problem+json"
+TITLES = {
+    401: "API key needed",
+    404: "Not found",
+    405: "Method not allowed",
+    422: "Parameter does not fit",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Try later",
+}
 BUSY_SECONDS = 1
 DOWN_SECONDS = 5
 
@@ -52,10 +61,10 @@ def problem(
     errors: list[dict[str, str]] | None = None,
 ) -> Response:
     """The response for one problem."""
-    phrase = HTTPStatus(status).phrase
+    title = TITLES.get(status) or HTTPStatus(status).phrase
     body: dict[str, Any] = {
-        "type": f"urn:guardian:{phrase.lower().replace(' ', '-')}",
-        "title": phrase,
+        "type": f"urn:guardian:{title.lower().replace(' ', '-')}",
+        "title": title,
         "status": status,
         "detail": detail,
         "instance": instance,

@@ -42,10 +42,12 @@ class Wanted:
 class EventStream(StreamingResponse):
     """A stream whose place among the listeners is given back however it ends."""
 
+    media_type = EVENT_STREAM
+
     def __init__(self, feed: ChangeFeed, after: int, wanted: Wanted) -> None:
         self._feed = feed
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(feed.events(after, wanted), headers=headers, media_type=EVENT_STREAM)
+        super().__init__(feed.events(after, wanted), headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the client goes, the server stops or the stream is old enough."""
