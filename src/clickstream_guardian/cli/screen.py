@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -136,16 +140,28 @@ def _items(items: Sequence[Mapping[str, Any]]) -> Group:
     return table("Most clicked items", ["item", "clicks#", "purchases#", "revenue#"], rows)
 
 
+def command_name() -> str:
+    """How the person can call the command again: by its name, or by where it lies."""
+    called = Path(sys.argv[0])
+    if shutil.which("guardian") == str(called.absolute()) or not called.exists():
+        return "guardian"
+    return os.path.relpath(called)
+
+
 def _next_steps(summary: Summary) -> Group:
     some = summary.examples[0].anomaly_id if summary.examples else "ANOMALY_ID"
     steps = [
-        (f"guardian explain {some}", "the clicks behind an anomaly, derived again from the lake"),
+        (f"guardian explain {some[:12]}", "the clicks behind it, derived again from the lake"),
         ("guardian serve", "API and dashboard"),
         ('guardian sql "SELECT hour, count(*) FROM raw_clicks GROUP BY hour"', "ask the lake"),
         ("guardian rules list", "what counts as abuse"),
     ]
     lines = [Text("Try next", "bold")]
-    lines += [Text.assemble("  ", (command, "cyan"), f"  {why}") for command, why in steps]
+    name = command_name()
+    lines += [
+        Text.assemble("  ", (command.replace("guardian", name, 1), "cyan"), f"  {why}")
+        for command, why in steps
+    ]
     lines.append(Text(f"  lake {summary.home}/lake · database {summary.database}", "dim"))
     return Group(*lines)
 
