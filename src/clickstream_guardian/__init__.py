@@ -1,3 +1,3 @@
-"""Clickstream Guardian: raw clicks in; a lake, abusive sessions with reasons, and clean numbers out."""
+"""Clickstream Guardian: clicks in; a lake, abusive sessions and the day's numbers out."""
 
 __version__ = "0.1.0"

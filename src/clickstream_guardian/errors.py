@@ -1,4 +1,4 @@
-"""What the program says when it cannot go on: one sentence with the value, the place and the remedy."""
+"""What the program says when it cannot go on: one sentence with value, place and remedy."""
 
 from __future__ import annotations
 

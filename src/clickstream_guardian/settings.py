@@ -17,7 +17,7 @@ from clickstream_guardian.errors import UsageError
 
 
 class Settings(BaseSettings):
-    """Every setting with its meaning, unit and default (``docs/reference/settings.md`` is made of it)."""
+    """Every setting: meaning, unit, default (``docs/reference/settings.md`` is made of it)."""
 
     model_config = SettingsConfigDict(env_prefix="GUARDIAN_", frozen=True, extra="ignore")
 
@@ -50,7 +50,8 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=3600,
-            description="How much older than its partition's newest event an event may be and still count in detection.",
+            description="How much older than its partition's newest event an event may be "
+            "and still count in detection.",
         ),
     ] = 10.0
     max_rejected_ratio: Annotated[
@@ -58,7 +59,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=1,
-            description="A source with more than this share of rejected lines ends with exit code 3.",
+            description="A source with a greater share of rejected lines ends with exit code 3.",
         ),
     ] = 0.5
     evidence_sample_size: Annotated[

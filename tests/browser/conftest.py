@@ -19,6 +19,8 @@ from playwright.sync_api import (
 
 from clickstream_guardian.dashboard.server import start
 from tests.browser.canned import World, demo_world, serving
+from tests.browser.shops import Shop, fill, served
+from tests.conftest import make_home, remove_home
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -110,15 +112,27 @@ def open_page(visitor: BrowserContext, watch: Watch) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[tuple[str, World]]:
-    """Address of a dashboard over a month of traffic, and that world."""
-    world = demo_world()
-    with serving(world) as api, start(api.url, 0) as dashboard:
-        yield dashboard.url, world
+def shop() -> Iterator[Shop]:
+    """A real shop of nine days behind the real API."""
+    home = make_home()
+    fill(home)
+    with served(home) as found:
+        yield found
+    remove_home(home)
 
 
 @pytest.fixture(scope="session")
-def empty() -> Iterator[str]:
-    """Address of a dashboard over an empty home."""
-    with serving(World()) as api, start(api.url, 0) as dashboard:
-        yield dashboard.url
+def empty() -> Iterator[Shop]:
+    """A real home into which nothing has come."""
+    home = make_home()
+    with served(home) as found:
+        yield found
+    remove_home(home)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[tuple[str, World]]:
+    """A dashboard over a world that tests change while it looks on."""
+    world = demo_world()
+    with serving(world) as api, start(api.url, 0) as dashboard:
+        yield dashboard.url, world

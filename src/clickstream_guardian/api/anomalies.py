@@ -24,7 +24,7 @@ from clickstream_guardian.api.parameters import (
     write_cursor,
 )
 from clickstream_guardian.api.problems import not_found
-from clickstream_guardian.api.stream import EventStream, Wanted
+from clickstream_guardian.api.stream import EVENT_SCHEMA, EVENT_STREAM, EventStream, Wanted
 from clickstream_guardian.api.timeline import Stretch, instant, timeline_json
 from clickstream_guardian.store import read_anomalies, read_status
 from clickstream_guardian.store.read import Reader
@@ -73,7 +73,12 @@ async def timeline(
     "/stream",
     response_class=EventStream,
     status_code=200,
-    responses={200: {"description": "Events `anomaly`: data is an Anomaly, id its change_id."}},
+    responses={
+        200: {
+            "description": "Events `anomaly`.",
+            "content": {EVENT_STREAM: {"schema": EVENT_SCHEMA}},
+        }
+    },
 )
 async def stream(
     parts: Parts,

@@ -21,6 +21,21 @@ from clickstream_guardian.store.read import BusyError, Reader, SlowQueryError, U
 from clickstream_guardian.store.read_anomalies import changes, newest_change
 
 EVENT_STREAM = "text/event-stream"
+EVENT_SCHEMA = {
+    "type": "object",
+    "description": "One event; blocks without data only move the place on.",
+    "properties": {
+        "event": {"const": "anomaly"},
+        "id": {"type": "string", "description": "Its change_id.", "examples": ["4711"]},
+        "data": {
+            "type": "string",
+            "description": "An Anomaly as JSON.",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Anomaly"},
+        },
+        "retry": {"type": "integer", "description": "Milliseconds until the next try."},
+    },
+}
 _BATCH = 200
 _RETRY_MILLISECONDS = 2000
 _FULL_SECONDS = 5

@@ -74,4 +74,4 @@ def instant(seconds: int) -> datetime:
 
 def instant_text(seconds: int) -> str:
     """The same in RFC 3339."""
-    return f"{instant(seconds):%Y-%m-%dT%H:%M:%SZ}"
+    return instant(seconds).replace(tzinfo=None).isoformat() + "Z"

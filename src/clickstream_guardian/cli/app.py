@@ -59,6 +59,13 @@ def main() -> None:
             raise
         _say(str(error))
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        _say(
+            f"This command needs the package {error.name}, which is not installed: `make setup-dev`."
+        )
+        sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
