@@ -1,7 +1,7 @@
 """Core: the detector alone, from memory, in batches of 10,000: both rules, dedup, lateness, state.
 
-Run: `python bench/core.py`. Three kinds of stream: a generated day as it was (sparse), and dense ones
-at a given rate of event time with hot sessions, which is what a live stream at that rate looks like.
+Run: `python bench/core.py`. The streams: a generated week as it was (sparse), and dense ones at a
+given rate of event time with hot sessions, which is what a live stream at that rate looks like.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ def dense(
 
 
 def disturbed(events: pl.DataFrame, seed: int = 2) -> pl.DataFrame:
-    """0.1 % repeats and 0.1 % late events put in."""
+    """0.1 % repeats, and 0.1 % of the events 15 s late."""
     chance = np.random.default_rng(seed)
     place = np.arange(len(events), dtype=np.float64)
     repeats = chance.random(len(events)) < 0.001
     late = chance.random(len(events)) < 0.001
-    place = np.where(late, place + len(events) * 0.01, place)
+    at = events["occurred_at"].to_physical().to_numpy()
+    place[late] = np.searchsorted(at, at[late] + 15_000_000)
     both = pl.concat([events, events.filter(repeats)])
     order = np.argsort(np.concatenate([place, place[repeats] + 100]), kind="stable")
     return both[order]

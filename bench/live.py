@@ -1,10 +1,10 @@
 """Live: a stream at the rate of a shop, from hand-over to the anomaly readable in PostgreSQL.
 
-Run: `python bench/live.py [--seconds 60] [--rates 15000 50000 100000]`. The whole pipeline runs: the
-file is read, paced in real time, landed in the lake, judged, and saved. The latency of an anomaly is
-from the moment its crossing event is due to the moment its row is committed; it holds the 0.1 s tick
-in which events are handed over. The hot-key row has 90 % of the same number of events in one session;
-its ratio compares processor seconds.
+Run: `python bench/live.py [--seconds 60] [--rates 15000 50000 100000]`. The whole pipeline runs:
+the file is read, paced in real time, landed in the lake, judged, and saved. The latency of an
+anomaly is from the moment its crossing event is due to the moment its row is committed; it holds
+the 0.1 s tick in which events are handed over. The hot-key row has 90 % of the same number of
+events in one session; its ratio compares processor seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Stopwatch:
             self.started, self.cpu_from = now, time.process_time()
         return now
 
-    def begin(self, work: str, total: int | None) -> None:
+    def begin(self, work: str, _total: int | None) -> None:
         """Processor time of the stream ends where the days' numbers begin."""
         if work == "Computing days":
             self.cpu = time.process_time() - self.cpu_from

@@ -62,9 +62,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if debug:
             raise
-        _say(
-            f"This command needs the package {error.name}, which is not installed: `make setup-dev`."
-        )
+        _say(f"This command needs {error.name}, not installed: run `make setup-dev`.")
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,7 +19,7 @@ and set `GUARDIAN_RULES_DIR` to it.
 |---|---|
 | `key` | the field by which events are grouped (`session_id`) |
 | `events` | the kind of event looked at (`click`) |
-| `window` | `{tumbling: 10s}`, or `{hopping: {size: 60s, every: 10s}}`; starts are aligned to the epoch, the end is exclusive |
+| `window` | `{tumbling: 10s}` or `{hopping: {size: 60s, every: 10s}}`; aligned to the epoch |
 | `count` | distinct events in the window |
 | `{distinct: item_id}` | different values of the field, exactly |
 | `{ratio: [a, b]}` | one measure divided by another, both named above it |
