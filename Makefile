@@ -59,6 +59,7 @@ bench: setup-dev ## The measurements behind docs/benchmarks.md (minutes; wants a
 	PYTHONPATH=. $(BIN)/python bench/core.py
 	PYTHONPATH=. $(BIN)/python bench/live.py
 	PYTHONPATH=. $(BIN)/python bench/history.py
+	PYTHONPATH=. $(BIN)/python bench/scale.py
 
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt

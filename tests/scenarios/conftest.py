@@ -85,6 +85,8 @@ def rough_shop() -> Iterator[Path]:
         (10, b"nonsense"),
         (500, b"1,2014-13-45T00:00:00.000Z,1,0,x"),
         (900, b"\xff,"),
+        (1000, b"7,2999-01-01T00:00:00.000Z,1,0,future"),
+        (1500, b"7,1999-01-01T00:00:00.000Z,1,0,ancient"),
     ):
         lines.insert(place, bad)
     clicks.write_bytes(b"\n".join(lines) + b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.parity.oracle import OracleEvent, final_anomalies
 from tests.scenarios.conftest import Guardian
 
 LATENESS_US = 10_000_000
+EARLIEST_US = 946_684_800_000_000
 
 
 def micros(text: str) -> int:
@@ -31,6 +33,8 @@ def oracle_ids(clicks: Path, *, in_order: bool) -> dict[str, dict[str, float]]:
         try:
             session, at, item = fields[0].decode(), micros(fields[1].decode()), fields[2].decode()
         except (ValueError, IndexError, UnicodeDecodeError):
+            continue
+        if not EARLIEST_US <= at <= time.time() * 1e6:
             continue
         given = fields[4].decode() if len(fields) == 5 else None
         key = b",".join(fields[:3])
@@ -97,7 +101,12 @@ def test_arrival_order_with_late_and_repeated_events_and_bad_lines(
     clicks = rough_shop / "yoochoose-clicks.dat"
     args = replay_args(rough_shop, "--order", "file", "--json")
     summary = json.loads(guardian.run(*args).stdout)
-    assert summary["rejected"] == {"bad_timestamp": 1, "invalid_utf8": 1, "too_few_fields": 1}
+    assert summary["rejected"] == {
+        "bad_timestamp": 1,
+        "invalid_utf8": 1,
+        "time_out_of_range": 2,
+        "too_few_fields": 1,
+    }
     assert summary["late"] > 0
     assert summary["duplicates"] > 0
     expected = oracle_ids(clicks, in_order=False)
@@ -170,6 +179,14 @@ def test_too_much_rejected_fails_at_the_end_and_keeps_the_rest(
     assert [row["line_number"] for row in rows] == [2, 3, 4]
     assert {(row["reason"], row["raw"]) for row in rows} == {("too_few_fields", "nonsense")}
     assert guardian.rows("SELECT count(*) AS n FROM clicks") == [{"n": 1}]
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(guardian: Guardian, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    err = guardian.run("status", code=1, GUARDIAN_HOME=str(file / "home")).stderr
+    assert "the home cannot be written" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_a_day_without_events_inside_a_range_has_zeros(guardian: Guardian, tmp_path: Path) -> None:

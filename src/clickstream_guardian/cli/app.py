@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the work failed, 2 wrong use, 3 too much rejected.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -67,11 +68,25 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _say(
+            f"{place}{error.strerror or error}; {_remedy(error)} the same command goes on from here."
+        )
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise
         _say(f"{type(error).__name__}: {error} (an error of ours: --debug shows where).")
         sys.exit(1)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space, and"
+    return "once that is mended,"
 
 
 def _say(sentence: str) -> None:
