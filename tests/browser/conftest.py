@@ -33,6 +33,9 @@ FLAGS = [
     "--disable-sync",
 ]
 WAIT = 15_000
+REFRESH = 1.5
+"""Seconds; news need not be waited for as long as by a person."""
+
 expect.set_options(timeout=WAIT)
 
 
@@ -134,5 +137,5 @@ def empty() -> Iterator[Shop]:
 def stage() -> Iterator[tuple[str, World]]:
     """A dashboard over a world that tests change while it looks on."""
     world = demo_world()
-    with serving(world) as api, start(api.url, 0) as dashboard:
+    with serving(world) as api, start(api.url, 0, refresh_seconds=REFRESH) as dashboard:
         yield dashboard.url, world

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from clickstream_guardian.dashboard.server import start
 from tests.browser.canned import ODD_SESSION, World, anomaly, demo_world, serving
-from tests.browser.conftest import Open
+from tests.browser.conftest import REFRESH, Open
 from tests.browser.shops import Shop
 from tests.browser.test_shop import TITLES
 
@@ -31,7 +31,7 @@ def test_an_api_that_is_down_is_said_and_comes_back_by_itself(open_page: Open) -
     world = demo_world()
     with serving(world) as api:
         port = api.server_address[1]
-    with start(f"http://127.0.0.1:{port}", 0) as dashboard:
+    with start(f"http://127.0.0.1:{port}", 0, refresh_seconds=REFRESH) as dashboard:
         page = open_page(dashboard.url, wait=".cg-empty")
         expect(page.locator(".cg-empty")).to_contain_text("The API does not answer")
         expect(page.locator(".cg-empty")).to_contain_text("guardian serve")
@@ -72,10 +72,10 @@ def test_news_arrive_by_themselves_nothing_moves_and_it_can_be_stopped(
     assert main.evaluate("main => main.scrollTop") == 90
     assert page.get_by_label("Session", exact=True).input_value() == "half typ"
     page.get_by_text("Refresh by itself").click()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(2000)
     world.seen.clear()
-    page.wait_for_timeout(5500)
-    assert not [path for path in world.seen if path.startswith("/anomalies")]
+    page.wait_for_timeout(4000)
+    assert {path.partition("?")[0] for path in world.seen} == {"/health/ready"}
 
 
 def test_text_of_others_is_shown_and_never_run(stage: Stage, open_page: Open) -> None:

@@ -34,13 +34,11 @@ class ApiProblemError(GuardianError):
 
     Attributes:
         status: HTTP status.
-        retry_seconds: How long the API asks to be left alone, if it says.
     """
 
-    def __init__(self, status: int, detail: str, retry_seconds: int | None = None) -> None:
+    def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
-        self.retry_seconds = retry_seconds
 
 
 class Client:
@@ -217,5 +215,4 @@ def _problem(answer: httpx.Response) -> ApiProblemError:
         detail = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         detail = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}."
-    wait = answer.headers.get("Retry-After", "")
-    return ApiProblemError(answer.status_code, detail, int(wait) if wait.isdecimal() else None)
+    return ApiProblemError(answer.status_code, detail)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import pieces, words
 from clickstream_guardian.dashboard.client import ApiDownError, ApiProblemError, Client
-from clickstream_guardian.dashboard.connection import client
+from clickstream_guardian.dashboard.connection import connection
 from clickstream_guardian.dashboard.screens import (
     anomalies,
     daily,
@@ -20,28 +20,31 @@ from clickstream_guardian.dashboard.screens import (
     overview,
     session,
 )
-from clickstream_guardian.dashboard.states import REFRESH_SECONDS, Page, draw
+from clickstream_guardian.dashboard.states import Page, draw
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A page's place in the navigation."""
+    """A page's place in the navigation, and how much slower than others it asks anew."""
 
     title: str
     icon: str
     path: str
     page: Page
-    refresh_seconds: int = REFRESH_SECONDS
+    slower: int = 1
     hidden: bool = False
 
+
+_DAYS = 6
+"""Pages of whole days change rarely: they ask so many times more rarely."""
 
 ENTRIES = (
     Entry("Overview", "space_dashboard", "", overview.draw),
     Entry("Anomalies", "gpp_maybe", "anomalies", anomalies.draw),
     Entry("Session", "person_search", "session", session.draw, hidden=True),
-    Entry("Daily metrics", "monitoring", "daily", daily.draw, 30),
-    Entry("Funnel", "filter_alt", "funnel", funnel.draw, 30),
-    Entry("Items", "sell", "items", items.draw, 30),
+    Entry("Daily metrics", "monitoring", "daily", daily.draw, slower=_DAYS),
+    Entry("Funnel", "filter_alt", "funnel", funnel.draw, slower=_DAYS),
+    Entry("Items", "sell", "items", items.draw, slower=_DAYS),
     Entry("Operations", "tune", "operations", operations.draw),
 )
 
@@ -75,11 +78,12 @@ def _page(entry: Entry) -> st.Page:
 @cache
 def _body(entry: Entry) -> Callable[[], None]:
     def body() -> None:
-        draw(entry.page, client())
+        draw(entry.page, connection().client)
 
     def run_body() -> None:
         live = st.session_state.get("live", True)
-        st.fragment(body, run_every=entry.refresh_seconds if live else None, key=entry.title)()
+        every = connection().refresh_seconds * entry.slower
+        st.fragment(body, run_every=every if live else None, key=entry.title)()
 
     return run_body
 
@@ -90,13 +94,13 @@ def _sidebar(pages: dict[str, st.Page]) -> None:
         for entry in ENTRIES:
             if not entry.hidden:
                 st.page_link(pages[entry.path], label=entry.title, icon=f":material/{entry.icon}:")
-    st.fragment(_state, run_every=REFRESH_SECONDS, key="state")()
+    st.fragment(_state, run_every=connection().refresh_seconds, key="state")()
     st.toggle("Refresh by itself", value=True, key="live", persist_state="session")
     st.html(pieces.theme_switch())
 
 
 def _state() -> None:
-    st.html(_connection(client()))
+    st.html(_connection(connection().client))
 
 
 def _connection(api: Client) -> str:

@@ -30,6 +30,7 @@ class Orders:
     port: int
     host: str
     api_key: str | None
+    refresh_seconds: float
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     if problem := _not_startable(orders):
         _say(out, {"error": problem})
         return
-    connect(orders.api_url, orders.api_key)
+    connect(orders.api_url, orders.api_key, orders.refresh_seconds)
     _serve(orders, out)
 
 

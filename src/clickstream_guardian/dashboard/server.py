@@ -67,7 +67,11 @@ class Dashboard:
 
 
 def start(
-    api_url: str, port: int = 8501, host: str = "127.0.0.1", api_key: str | None = None
+    api_url: str,
+    port: int = 8501,
+    host: str = "127.0.0.1",
+    api_key: str | None = None,
+    refresh_seconds: float = 5.0,
 ) -> Dashboard:
     """Start the dashboard and return once it answers.
 
@@ -76,6 +80,7 @@ def start(
         port: Port to bind; 0 takes a free one.
         host: Loopback address to bind.
         api_key: Key for the API, where it asks for one.
+        refresh_seconds: How often a page asks anew; those of whole days six times more rarely.
 
     Raises:
         UsageError: the host is not loopback, Streamlit is not installed, or the port is taken.
@@ -93,7 +98,13 @@ def start(
             name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")
         },
     )
-    orders = {"api_url": api_url, "port": port, "host": host, "api_key": api_key}
+    orders = {
+        "api_url": api_url,
+        "port": port,
+        "host": host,
+        "api_key": api_key,
+        "refresh_seconds": refresh_seconds,
+    }
     try:
         answer = _exchange(process, orders)
     except BaseException:

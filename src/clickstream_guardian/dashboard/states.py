@@ -10,8 +10,6 @@ import streamlit as st
 from clickstream_guardian.dashboard import pieces
 from clickstream_guardian.dashboard.client import ApiDownError, ApiProblemError, Client
 
-REFRESH_SECONDS = 5
-
 Page = Callable[[Client], None]
 
 
@@ -60,11 +58,8 @@ def _problem(problem: ApiProblemError) -> str:
             "The API asks for a key", str(problem), "guardian keys create dashboard", bad=True
         )
     if problem.status in (429, 503):
-        wait = problem.retry_seconds or REFRESH_SECONDS
         return pieces.state(
-            "The API cannot answer now",
-            f"{problem} Asking again in {wait} seconds or so.",
-            bad=True,
+            "The API cannot answer now", f"{problem} This page asks again by itself.", bad=True
         )
     return pieces.state(
         f"The API answered {problem.status}", str(problem), "guardian status", bad=True

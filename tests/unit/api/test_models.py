@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.testclient import TestClient
@@ -36,8 +35,8 @@ PATHS = {
 WITHOUT_MODEL = {"/metrics", "/anomalies/stream"}
 
 
-@pytest.fixture
-def filled(store: Store) -> None:
+def fill(store: Store) -> None:
+    """Something for every route."""
     write(store, *(at(START + timedelta(seconds=10 * n), n) for n in range(4)))
     write(store, anomaly(9, rule="BOT_LIKE", status="open"))
     write_days(store, [{"a": (10, 0, "0"), "b": (5, 1, "3.20")}, {"b": (40, 2, "6.40")}])
@@ -48,9 +47,9 @@ def filled(store: Store) -> None:
         save_lake_snapshot(connection, LakeSnapshot(12, 3, [DAY]))
 
 
-@pytest.mark.usefixtures("filled")
-def test_every_answer_fits_its_model_to_the_letter(client: TestClient) -> None:
-    """Written again by the model, the answer is the same, but for the form of instants."""
+def test_every_answer_fits_its_model_to_the_letter(client: TestClient, store: Store) -> None:
+    """Its fields are those of the model, in the same order."""
+    fill(store)
     models = {
         route.path: route.response_model
         for route in client.app.routes  # type: ignore[attr-defined]
