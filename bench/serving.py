@@ -43,6 +43,7 @@ def fill(url: str, size: Size = Size()) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.execute("SET synchronous_commit = off")
+        connection.execute("SET maintenance_work_mem = '256MB'")
         _anomalies(connection, size)
         _daily(connection, size)
         _state(connection, size)

@@ -71,6 +71,7 @@ def test_news_arrive_by_themselves_nothing_moves_and_it_can_be_stopped(
     expect(chip).not_to_have_text(before)
     assert main.evaluate("main => main.scrollTop") == 90
     assert page.get_by_label("Session", exact=True).input_value() == "half typ"
+    page.get_by_label("Session", exact=True).fill("")
     page.get_by_text("Refresh by itself").click()
     page.wait_for_timeout(2000)
     world.seen.clear()

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from clickstream_guardian.metrics.model import Metric
+
 Row = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,6 +82,11 @@ def expected_metrics(
         result["item_daily"] += _item_daily(dt, clicks, purchases)
         result["popular_categories"] += _popular_categories(dt, clicks, purchases)
     return result
+
+
+def by_key(metric: Metric, rows: Iterable[Row]) -> list[Row]:
+    """Rows of a metric in the order in which ``expected_metrics`` has them."""
+    return sorted(rows, key=lambda row: [row[name].encode() for name in metric.key])
 
 
 def each_once(rows: Sequence[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 from clickstream_guardian.metrics.loader import load_metrics
-from tests.parity.metrics_oracle import RawClick, RawPurchase, Row, expected_metrics
+from tests.parity.metrics_oracle import RawClick, RawPurchase, Row, by_key, expected_metrics
 from tests.parity.parquet_lake import ParquetLake
 
 DAYS = ("2014-04-06", "2014-04-07", "2014-04-08", "2014-04-09")
@@ -68,7 +68,9 @@ def compute(
     metrics = load_metrics()
     parts = list(engine.compute_days(metrics, DAYS))
     return {
-        metric.name: pa.concat_tables(part.rows[metric.name] for part in parts).to_pylist()
+        metric.name: by_key(
+            metric, pa.concat_tables(part.rows[metric.name] for part in parts).to_pylist()
+        )
         for metric in metrics
     }
 

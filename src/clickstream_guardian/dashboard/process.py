@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -40,6 +39,7 @@ def main() -> None:
     if problem := _not_startable(orders):
         _say(out, {"error": problem})
         return
+    _warm_up()
     connect(orders.api_url, orders.api_key, orders.refresh_seconds)
     _serve(orders, out)
 
@@ -53,7 +53,6 @@ def _serve(orders: Orders, out: TextIO) -> None:
     @contextlib.asynccontextmanager
     async def life(_app: st.App) -> AsyncIterator[None]:
         _say(out, {"port": config.get_option("server.port")})
-        asyncio.get_running_loop().run_in_executor(None, _warm_up)
         threading.Thread(target=_end_with_input, daemon=True).start()
         yield
 
@@ -115,8 +114,8 @@ def _not_startable(orders: Orders) -> str | None:
 
 
 def _warm_up() -> None:
-    """Import what the first page would wait for."""
-    for name in ("altair", "pandas", "pyarrow", "clickstream_guardian.dashboard.screens.overview"):
+    """Import what the first page would wait for; threads that import at once trip one another."""
+    for name in ("pandas", "pyarrow", "altair", "clickstream_guardian.dashboard.layout"):
         import_module(name)
 
 

@@ -138,7 +138,7 @@ class Reader:
             "timezone": "UTC",
             "statement_timeout": f"{round(self.config.statement_seconds * 1000)}ms",
             "jit": "off",
-            "random_page_cost": "1.1",
+            "enable_seqscan": "off",  # by index, whatever the statistics of the moment say
         }.items():
             await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 

@@ -47,7 +47,7 @@ _SQL_TYPES = {
 
 @dataclass(frozen=True)
 class ComputedDays:
-    """The rows of metrics for some days: by metric name, in the metric's columns, sorted by key."""
+    """The rows of metrics for some days: by metric name, in the metric's columns, in no order."""
 
     dts: tuple[str, ...]
     rows: Mapping[str, pa.Table]
@@ -90,7 +90,7 @@ class DuckDbEngine:
         self._idle = SimpleQueue()
 
     def compute(self, metric: Metric, dt_from: str, dt_to: str) -> pa.Table:
-        """The rows of one metric for the days from ``dt_from`` to ``dt_to``, both included.
+        """The rows of one metric for the days from ``dt_from`` to ``dt_to``, both included; unsorted.
 
         Raises:
             UsageError: a day is no date, or the range is empty.
@@ -196,9 +196,9 @@ def _compute(
 
 
 def _typed(metric: Metric) -> str:
-    """The metric's rows in its columns and types, sorted by its key."""
+    """The metric's rows in its columns and types."""
     columns = ", ".join(_typed_column(column) for column in metric.columns)
-    return f"SELECT {columns} FROM ({metric.sql}) ORDER BY {', '.join(metric.key)}"
+    return f"SELECT {columns} FROM ({metric.sql})"
 
 
 def _typed_column(column: MetricColumn) -> str:
