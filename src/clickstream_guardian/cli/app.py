@@ -72,9 +72,8 @@ def main() -> None:
         if debug:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        _say(
-            f"{place}{error.strerror or error}; {_remedy(error)} the same command goes on from here."
-        )
+        said = f"{place}{error.strerror or error}"
+        _say(f"{said}; {_remedy(error)} the same command goes on from here.")
         sys.exit(1)
     except Exception as error:
         if debug:
