@@ -90,7 +90,7 @@ class DuckDbEngine:
         self._idle = SimpleQueue()
 
     def compute(self, metric: Metric, dt_from: str, dt_to: str) -> pa.Table:
-        """The rows of one metric for the days from ``dt_from`` to ``dt_to``, both included; unsorted.
+        """The rows of one metric from day ``dt_from`` to ``dt_to``, both included, in no order.
 
         Raises:
             UsageError: a day is no date, or the range is empty.
