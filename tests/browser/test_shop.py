@@ -92,11 +92,15 @@ def test_the_funnel_shows_the_day_in_the_address(shop: Shop, open_page: Open) ->
 def test_the_ranking_of_the_items_is_in_the_address(shop: Shop, open_page: Open) -> None:
     page = open_page(f"{shop.url}/items")
     first = shop.ask("/items/popular/2014-04-09", by="clicks")["items"][0]["item_id"]
-    expect(page.locator(".st-key-card-popular .marks")).to_contain_text(first)
+    expect(page.locator(".st-key-card-popular [data-testid=stVegaLiteChart]")).to_contain_text(
+        first
+    )
     page.get_by_role("radio", name="Revenue").click()
     expect(page).to_have_url(re.compile("by=Revenue"))
     dearest = shop.ask("/items/popular/2014-04-09", by="revenue")["items"][0]["item_id"]
-    expect(page.locator(".st-key-card-popular .marks")).to_contain_text(dearest)
+    expect(page.locator(".st-key-card-popular [data-testid=stVegaLiteChart]")).to_contain_text(
+        dearest
+    )
     expect(main_of(page)).to_contain_text("On the rise")
 
 
