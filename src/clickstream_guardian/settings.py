@@ -69,6 +69,14 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="Folder of rule files to use instead of the built-in catalogue."),
     ] = None
+    duckdb_threads: Annotated[
+        int | None,
+        Field(ge=1, le=1024, description="Threads for metrics and queries; default: processors."),
+    ] = None
+    duckdb_memory_mib: Annotated[
+        int,
+        Field(ge=128, description="Memory for metrics and queries, in MiB; the rest is spilled."),
+    ] = 2048
     api_port: Annotated[int, Field(ge=0, le=65535, description="Port of the API.")] = 8000
     api_connections: Annotated[
         int, Field(ge=1, le=100, description="Most database connections of the API.")

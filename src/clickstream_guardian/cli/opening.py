@@ -51,7 +51,13 @@ def opened(settings: Settings) -> Iterator[Parts]:
     with (
         opened_store(settings) as store,
         open_lake(store.catalog_uri, settings.warehouse or home.warehouse, properties=s3) as lake,
-        DuckDbEngine(lake, home.root / "tmp", remote_files=lake.remote_files) as engine,
+        DuckDbEngine(
+            lake,
+            home.root / "tmp",
+            settings.duckdb_threads,
+            settings.duckdb_memory_mib * 1024**2,
+            remote_files=lake.remote_files,
+        ) as engine,
     ):
         yield Parts(home, store, lake, engine, tuple(load_metrics()), config)
 
