@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from clickstream_guardian.api import models
 from clickstream_guardian.api.answers import json_answer, json_list
-from clickstream_guardian.api.context import Parts
+from clickstream_guardian.api.context import parts_of, reader_of
 from clickstream_guardian.api.parameters import (
     BUCKET_SECONDS,
     AnomalyParameters,
@@ -34,36 +34,32 @@ router = APIRouter(prefix="/anomalies", tags=["anomalies"])
 
 
 @router.get("", response_model=models.AnomalyPage)
-async def anomalies(
-    request: Request, parts: Parts, asked: Annotated[AnomalyParameters, Query()]
-) -> Response:
+async def anomalies(request: Request, asked: Annotated[AnomalyParameters, Query()]) -> Response:
     """Anomalies, newest window first.
 
     Go on with `next_cursor` as `cursor`: what arrives meanwhile neither repeats nor hides a row.
     """
     if (filters := asked.filters) is None:
         return json_answer(request, b'{"anomalies":[],"next_cursor":null}')
-    found, following = await _page(parts.reader, filters, asked.limit, asked.cursor)
+    found, following = await _page(reader_of(request), filters, asked.limit, asked.cursor)
     return json_answer(request, f'{{"anomalies":{found},"next_cursor":{following}}}'.encode())
 
 
 @router.get("/types", response_model=models.AnomalyTypes)
-async def types(request: Request, parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+async def types(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """What each rule has found so far."""
-    rows = await parts.reader.rows(read_anomalies.types())
+    rows = await reader_of(request).rows(read_anomalies.types())
     total = sum(row[1] for row in rows)
     found = json_list(row[0] for row in rows)
     return json_answer(request, f'{{"anomaly_count":{total},"types":{found}}}'.encode())
 
 
 @router.get("/timeline", response_model=models.Timeline)
-async def timeline(
-    request: Request, parts: Parts, asked: Annotated[TimelineParameters, Query()]
-) -> Response:
+async def timeline(request: Request, asked: Annotated[TimelineParameters, Query()]) -> Response:
     """Anomalies per bucket of time and rule, empty buckets included."""
-    as_of = epoch_seconds(asked.as_of or await _newest_event(parts.reader))
+    as_of = epoch_seconds(asked.as_of or await _newest_event(reader_of(request)))
     stretch = Stretch.up_to(as_of, asked.hours, BUCKET_SECONDS[asked.bucket])
-    rows = await parts.reader.rows(
+    rows = await reader_of(request).rows(
         read_anomalies.timeline(instant(stretch.start), instant(stretch.end), stretch.bucket)
     )
     return json_answer(request, timeline_json(as_of, stretch, rows))
@@ -81,7 +77,7 @@ async def timeline(
     },
 )
 async def stream(
-    parts: Parts,
+    request: Request,
     asked: Annotated[StreamParameters, Query()],
     last_event_id: Annotated[
         str | None,
@@ -93,14 +89,14 @@ async def stream(
     ] = None,
 ) -> Response:
     """Each new or changed anomaly as a server-sent event, withdrawals included."""
-    after = await parts.feed.begin(None if last_event_id is None else int(last_event_id))
-    return EventStream(parts.feed, after, Wanted(asked.rule, asked.severity))
+    feed = parts_of(request).feed
+    after = await feed.begin(None if last_event_id is None else int(last_event_id))
+    return EventStream(feed, after, Wanted(asked.rule, asked.severity))
 
 
 @router.get("/{session_id:path}", response_model=models.SessionAnomalies)
 async def session(
     request: Request,
-    parts: Parts,
     session_id: SessionPath,
     asked: Annotated[SessionParameters, Query()],
 ) -> Response:
@@ -108,13 +104,15 @@ async def session(
 
     For the ids `types`, `timeline` and `stream` ask `/anomalies?session_id=`.
     """
-    counted = await parts.reader.row(read_anomalies.count_of_session(session_id))
+    counted = await reader_of(request).row(read_anomalies.count_of_session(session_id))
     if counted is None or not counted[0]:
         raise not_found(
             f"Session {session_id!r} has no anomalies; GET /anomalies lists those that have."
         )
     filters = Filters(session_id=session_id)
-    found, following = await _page(parts.reader, filters, asked.limit, asked.cursor, sample=True)
+    found, following = await _page(
+        reader_of(request), filters, asked.limit, asked.cursor, sample=True
+    )
     body = (
         f'{{"session_id":{json.dumps(session_id)},"anomaly_count":{counted[0]},'
         f'"anomalies":{found},"next_cursor":{following}}}'

@@ -64,7 +64,7 @@ def create_app(config: ApiConfig, reader: Reader | None = None) -> FastAPI:
         lifespan=running,
     )
     app.state.context = Context(config, reader, measures, feed)
-    for router in (pages.router, status.router, anomalies.router, daily.router, items.router):
+    for router in (anomalies.router, daily.router, items.router, status.router, pages.router):
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice
     handle_problems(app)
     app.openapi = lambda: describe(app, config)  # type: ignore[method-assign]

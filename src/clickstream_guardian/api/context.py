@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from clickstream_guardian.api.config import ApiConfig
 from clickstream_guardian.api.measures import Measures
@@ -23,9 +23,11 @@ class Context:
     feed: ChangeFeed
 
 
-async def context_of(request: Request) -> Context:
+def parts_of(request: Request) -> Context:
     """The parts that ``create_app`` put beside the application."""
     return cast(Context, request.app.state.context)
 
 
-Parts = Annotated[Context, Depends(context_of)]
+def reader_of(request: Request) -> Reader:
+    """How a route reads the database."""
+    return parts_of(request).reader

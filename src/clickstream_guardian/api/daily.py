@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from clickstream_guardian.api import models
 from clickstream_guardian.api.answers import Holds, json_answer, json_list
-from clickstream_guardian.api.context import Parts
+from clickstream_guardian.api.context import reader_of
 from clickstream_guardian.api.parameters import (
     DayPath,
     DaysParameters,
@@ -22,21 +22,17 @@ router = APIRouter(prefix="/metrics", tags=["daily metrics"])
 
 
 @router.get("/daily", response_model=models.DailyMetricsPage)
-async def days(
-    request: Request, parts: Parts, asked: Annotated[DaysParameters, Query()]
-) -> Response:
+async def days(request: Request, asked: Annotated[DaysParameters, Query()]) -> Response:
     """Computed days of a range, newest first."""
     query = read_metrics.days(asked.start_date, asked.end_date, asked.limit)
-    rows = await parts.reader.rows(query)
+    rows = await reader_of(request).rows(query)
     return json_answer(request, f'{{"days":{json_list(row[0] for row in rows)}}}'.encode())
 
 
 @router.get("/daily/{date}", response_model=models.DailyMetrics)
-async def day(
-    request: Request, parts: Parts, dt: DayPath, _: Annotated[NoParameters, Query()]
-) -> Response:
+async def day(request: Request, dt: DayPath, _: Annotated[NoParameters, Query()]) -> Response:
     """One day's numbers."""
-    found = await parts.reader.row(read_metrics.day(dt))
+    found = await reader_of(request).row(read_metrics.day(dt))
     if found is None:
         raise not_computed(str(dt))
     text, is_past = found
@@ -44,11 +40,9 @@ async def day(
 
 
 @router.get("/funnel/{date}", response_model=models.Funnel)
-async def funnel(
-    request: Request, parts: Parts, dt: DayPath, _: Annotated[NoParameters, Query()]
-) -> Response:
+async def funnel(request: Request, dt: DayPath, _: Annotated[NoParameters, Query()]) -> Response:
     """One day's session funnel."""
-    rows = await parts.reader.rows(read_metrics.funnel(dt))
+    rows = await reader_of(request).rows(read_metrics.funnel(dt))
     if not rows:
         raise not_computed(str(dt))
     steps = json_list(text for text, step, _sessions, _past in rows if step != "DIRECT_PURCHASE")
@@ -58,13 +52,11 @@ async def funnel(
 
 
 @router.get("/summary", response_model=models.MetricsSummary)
-async def summary(
-    request: Request, parts: Parts, asked: Annotated[SummaryParameters, Query()]
-) -> Response:
+async def summary(request: Request, asked: Annotated[SummaryParameters, Query()]) -> Response:
     """The newest computed day beside the day before and the week before, and sums."""
-    compared = await parts.reader.rows(read_metrics.compared())
+    compared = await reader_of(request).rows(read_metrics.compared())
     by_age = {days_before: text for text, days_before in compared}
-    totals = await parts.reader.row(read_metrics.totals(asked.days))
+    totals = await reader_of(request).row(read_metrics.totals(asked.days))
     body = (
         f'{{"latest":{by_age.get(0, "null")},"previous_day":{by_age.get(1, "null")},'
         f'"previous_week":{by_age.get(7, "null")},"totals":{totals[0] if totals else "null"}}}'

@@ -11,7 +11,7 @@ from fastapi import Query as Asked
 
 from clickstream_guardian.api import models
 from clickstream_guardian.api.answers import Holds, json_answer
-from clickstream_guardian.api.context import Parts
+from clickstream_guardian.api.context import reader_of
 from clickstream_guardian.api.daily import not_computed
 from clickstream_guardian.api.parameters import (
     CategoriesParameters,
@@ -28,10 +28,10 @@ router = APIRouter(prefix="/items", tags=["items"])
 
 @router.get("/popular/{date}", response_model=models.PopularItems)
 async def popular(
-    request: Request, parts: Parts, dt: DayPath, asked: Annotated[PopularParameters, Asked()]
+    request: Request, dt: DayPath, asked: Annotated[PopularParameters, Asked()]
 ) -> Response:
     """The day's leading items by clicks, purchases or revenue."""
-    reader = parts.reader
+    reader = reader_of(request)
     found = await _of_day(reader, read_items.popular(dt, asked.by, asked.limit), dt)
     if found.count < asked.limit and asked.by == "clicks":
         whole = read_items.popular(dt, asked.by, asked.limit, tail=True)
@@ -42,10 +42,10 @@ async def popular(
 
 @router.get("/categories/{date}", response_model=models.Categories)
 async def categories(
-    request: Request, parts: Parts, dt: DayPath, asked: Annotated[CategoriesParameters, Asked()]
+    request: Request, dt: DayPath, asked: Annotated[CategoriesParameters, Asked()]
 ) -> Response:
     """The day's categories by clicks, purchases or revenue."""
-    reader = parts.reader
+    reader = reader_of(request)
     found = await _of_day(reader, read_items.categories(dt, asked.by, asked.limit), dt)
     count = found.count
     if count == asked.limit:
@@ -55,9 +55,7 @@ async def categories(
 
 
 @router.get("/trending", response_model=models.TrendingItems)
-async def trending(
-    request: Request, parts: Parts, asked: Annotated[TrendingParameters, Asked()]
-) -> Response:
+async def trending(request: Request, asked: Annotated[TrendingParameters, Asked()]) -> Response:
     """Items whose share of the day's clicks grew most against their own previous 7 days.
 
     `change_ratio = clicks / total_clicks - baseline_clicks / baseline_total_clicks`, where the
@@ -65,7 +63,7 @@ async def trending(
     growth first, equal ones in the bytewise order of their ids.
     """
     try:
-        body = await trending_json(parts.reader, asked.day, asked.limit)
+        body = await trending_json(reader_of(request), asked.day, asked.limit)
     except NoDayError as error:
         raise not_computed(str(error)) from error
     return json_answer(request, body)

@@ -19,7 +19,7 @@ from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.store.read import ReaderConfig
 
-_LEAVE_SECONDS = 5
+_LEAVE_SECONDS = 10
 _START_SECONDS = 30.0
 
 Started = Callable[[str], None]

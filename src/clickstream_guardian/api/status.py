@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from clickstream_guardian.api import models
 from clickstream_guardian.api.answers import json_answer
-from clickstream_guardian.api.context import Parts
+from clickstream_guardian.api.context import parts_of, reader_of
 from clickstream_guardian.api.gauges import gauges
 from clickstream_guardian.api.parameters import NoParameters
 from clickstream_guardian.store import read_status
@@ -30,16 +30,16 @@ async def health(request: Request, _: Annotated[NoParameters, Query()]) -> Respo
 
 
 @router.get("/health/ready", response_model=models.Ready)
-async def ready(request: Request, parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+async def ready(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """The database answers, and how fresh its content is; 503 where it does not."""
-    found = await parts.reader.rows(read_status.freshness())
+    found = await reader_of(request).rows(read_status.freshness())
     return json_answer(request, found[0][0].encode())
 
 
 @router.get("/status", response_model=models.SystemStatus)
-async def status(request: Request, parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+async def status(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """What came in, whether it is all in the lake, how far detection and the daily numbers are."""
-    found = await parts.reader.rows(read_status.status())
+    found = await reader_of(request).rows(read_status.status())
     return json_answer(request, pydantic_core.to_json(system_status(json.loads(found[0][0]))))
 
 
@@ -48,15 +48,15 @@ async def status(request: Request, parts: Parts, _: Annotated[NoParameters, Quer
     response_class=Response,
     responses={200: {"description": "Metrics.", "content": {"text/plain": {"schema": {}}}}},
 )
-async def prometheus(parts: Parts, _: Annotated[NoParameters, Query()]) -> Response:
+async def prometheus(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """What Prometheus scrapes: this process, and the state of the data."""
     try:
-        rows = await parts.reader.rows(read_status.status())
+        rows = await reader_of(request).rows(read_status.status())
         found = gauges(system_status(json.loads(rows[0][0])))
     except (BusyError, SlowQueryError, UnreachableError):
         found = gauges(None)
     return Response(
-        parts.measures.text(found),
+        parts_of(request).measures.text(found),
         headers={"Cache-Control": "no-store"},
         media_type=CONTENT_TYPE_LATEST,
     )

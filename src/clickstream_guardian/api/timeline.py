@@ -45,7 +45,7 @@ class Stretch:
 
 
 def timeline_json(as_of: int, stretch: Stretch, rows: Iterable[tuple[str, int, int]]) -> bytes:
-    """The answer, from counts ``(rule, bucket, count)`` ordered by rule."""
+    """The answer, from counts ``(rule, bucket, count)``."""
     series: dict[str, list[int]] = {}
     totals = [0] * stretch.count
     for rule, bucket, count in rows:
@@ -62,7 +62,7 @@ def timeline_json(as_of: int, stretch: Stretch, rows: Iterable[tuple[str, int, i
             "bucket_seconds": stretch.bucket,
             "bucket_starts": [instant_text(start) for start in starts],
             "totals": totals,
-            "series": [{"rule": rule, "counts": counts} for rule, counts in series.items()],
+            "series": [{"rule": rule, "counts": counts} for rule, counts in sorted(series.items())],
         }
     )
 

@@ -25,7 +25,7 @@ from clickstream_guardian.store.read_items import (
 )
 from clickstream_guardian.store.read_metrics import newest_day
 
-_CHUNK = 300
+_CHUNK = 200
 _PLACES = Decimal("0.000001")
 
 

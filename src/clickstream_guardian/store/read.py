@@ -138,6 +138,7 @@ class Reader:
             "timezone": "UTC",
             "statement_timeout": f"{round(self.config.statement_seconds * 1000)}ms",
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan",  # planning costs more than most queries
             "enable_seqscan": "off",  # by index, whatever the statistics of the moment say
         }.items():
             await connection.execute("SELECT set_config(%s, %s, false)", (name, value))

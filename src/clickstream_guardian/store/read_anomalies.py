@@ -107,16 +107,24 @@ def types() -> Query:
     )
 
 
+COUNTED_SECONDS = 300
+"""Length of the buckets that are counted when anomalies are written."""
+
+
 def timeline(start: datetime, end: datetime, bucket_seconds: int) -> Query:
-    """Counts per rule and bucket, buckets from ``start``: rows ``(rule, bucket, count)``."""
+    """Counts per rule and bucket, buckets from ``start``: rows ``(rule, bucket, count)``.
+
+    Buckets of whole five minutes are summed from counts that are kept, finer ones are counted.
+    """
+    if bucket_seconds % COUNTED_SECONDS:
+        source, at, count = f"anomaly_sessions AS a WHERE {_LISTED} AND", "window_start", "count(*)"
+    else:
+        source, at, count = "rule_buckets AS a WHERE", "bucket_start", "sum(anomaly_count)::bigint"
+    bucket = f"extract(epoch FROM a.{at})::bigint - extract(epoch FROM %(start)s)::bigint"
     return Query(
         f"""
-        SELECT a.rule,
-               floor(extract(epoch FROM a.window_start - %(start)s) / %(bucket)s)::integer,
-               count(*)
-        FROM anomaly_sessions AS a
-        WHERE a.window_start >= %(start)s AND a.window_start < %(end)s AND {_LISTED}
-        GROUP BY 1, 2 ORDER BY 1
+        SELECT a.rule, (({bucket}) / %(bucket)s)::integer, {count}
+        FROM {source} a.{at} >= %(start)s AND a.{at} < %(end)s GROUP BY 1, 2
         """,
         {"start": start, "end": end, "bucket": bucket_seconds},
     )

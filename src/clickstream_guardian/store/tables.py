@@ -158,7 +158,15 @@ rule_sessions = Table(
     Column("session_id", Text, primary_key=True),
     Column("anomaly_count", BigInteger, nullable=False),
 )
-"""Anomalies (withdrawn ones left out) and different sessions, kept by triggers on every change."""
+rule_buckets = Table(
+    "rule_buckets",
+    metadata,
+    Column("bucket_start", _instant, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("anomaly_count", BigInteger, nullable=False),
+)
+"""Anomalies (withdrawn ones left out) and different sessions, also by five minutes of
+``window_start``; kept by triggers on every change."""
 
 api_keys = Table(
     "api_keys",
@@ -189,7 +197,7 @@ METRIC_VIEWS: tuple[str, ...] = ("popular_items",)
 
 SERVING_TABLES: tuple[str, ...] = (
     *("sources", "detector_checkpoints", "detector_positions", "anomaly_sessions"),
-    *("rule_totals", "rule_sessions", "api_keys", "status_snapshots"),
+    *("rule_totals", "rule_sessions", "rule_buckets", "api_keys", "status_snapshots"),
     *METRIC_TABLES,
     *METRIC_VIEWS,
 )

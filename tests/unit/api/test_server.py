@@ -151,4 +151,4 @@ def test_a_signal_ends_it_cleanly_streams_and_all(store: Store, number: signal.S
             list(lines)
         out, err = process.communicate(timeout=10)
         assert (out, err, process.returncode) == ("tidy\n", "", 0)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8  # not by the end of patience, which is 10 s
