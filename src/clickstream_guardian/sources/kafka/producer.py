@@ -81,7 +81,9 @@ class EventProducer:
     @property
     def acknowledged(self) -> int:
         """Messages that all replicas have; the rest is under way or has failed."""
-        return self.events_sent + self.rejections_sent - len(self._producer) - self._failed
+        # The queue's length counts events about brokers too, so this may lag, never lead.
+        waiting = len(self._producer)
+        return max(0, self.events_sent + self.rejections_sent - waiting - self._failed)
 
     def send(self, kind: EventKind, events: pa.Table) -> None:
         """Queue events (columns of ``arrow_schema(kind)``), in their order.
@@ -141,9 +143,11 @@ class EventProducer:
             GuardianError: some of it was given up after the delivery timeout.
         """
         deadline = time.monotonic() + self._patience + 5
-        while len(self._producer) and time.monotonic() < deadline:
+        while left := len(self._producer):
+            if time.monotonic() >= deadline:
+                self._failed += left
+                break
             self._producer.poll(0.1)
-        self._failed += len(self._producer)
         self._check()
 
     def _make_room(self) -> None:
