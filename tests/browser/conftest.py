@@ -82,10 +82,12 @@ def visitor(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def new_visitor(chromium: Browser, scheme: Literal["light", "dark"] = "light") -> BrowserContext:
+def new_visitor(
+    chromium: Browser, scheme: Literal["light", "dark"] = "light", width: int = 1440
+) -> BrowserContext:
     """A fresh profile, far from UTC."""
     return chromium.new_context(
-        viewport={"width": 1440, "height": 900},
+        viewport={"width": width, "height": 900},
         color_scheme=scheme,
         timezone_id="America/New_York",
     )

@@ -168,7 +168,7 @@ def test_the_session_shows_why_in_words_numbers_and_events(shop: Shop, open_page
     reason = page.locator(".st-key-card-reason")
     expect(reason).to_contain_text(bot["explanation"])
     expect(reason).to_contain_text(f"{bot['measures']['clicks']:,} · rule: >= 100")
-    expect(reason).to_contain_text(f"{bot['measures']['diversity']} · rule: <= 0.1")
+    expect(reason).to_contain_text(f"{bot['measures']['diversity']:.4g} · rule: <= 0.1")
     expect(reason.locator(".cg-mark")).to_have_count(2)
     expect(reason).to_contain_text(f"guardian explain {bot['anomaly_id']}")
     expect(page.locator(".st-key-card-evidence [data-testid=stVegaLiteChart]")).to_have_count(2)
@@ -192,8 +192,23 @@ def test_the_sidebar_leads_to_every_page_without_loading_anew(shop: Shop, open_p
         page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
         expect(page.locator(".cg-head h1")).to_have_text(title)
     assert page.evaluate("window.loadedOnce")
-    for name in ("stToolbar", "stMainMenu", "stAppDeployButton", "stDecoration"):
+    for name in ("stToolbarActions", "stMainMenu", "stAppDeployButton", "stDecoration"):
         assert not page.get_by_test_id(name).first.is_visible()
+
+
+def test_on_a_small_screen_the_sidebar_opens_and_closes(
+    shop: Shop, open_page: Open, chromium: Browser
+) -> None:
+    context = new_visitor(chromium, width=420)
+    page = open_page(shop.url, context=context)
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar).to_have_attribute("data-collapsed", "true")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(sidebar).to_have_attribute("data-collapsed", "false")
+    sidebar.get_by_role("link", name="Funnel").click()
+    expect(page.locator(".cg-head h1")).to_have_text("Funnel")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    context.close()
 
 
 def test_the_first_page_is_there_within_two_seconds(

@@ -21,7 +21,8 @@ Value = str | int | date | datetime | None
 KEEP_SECONDS = 2.0
 """How long an answer is shared between the viewers of a page, in seconds."""
 
-_KEEP_AT_MOST = 256
+_KEEP_AT_MOST = 128
+_KEEP_BYTES = 300_000
 _NOT_PATHS = frozenset({"", ".", "..", "stream", "timeline", "types"})
 
 
@@ -186,7 +187,8 @@ class Client:
             raise ApiDownError(f"Nothing answers at {self.api_url} ({error}).") from error
         if answer.status_code != 200:
             raise _problem(answer)
-        self._keep(key, answer.content)
+        if len(answer.content) <= _KEEP_BYTES:
+            self._keep(key, answer.content)
         return answer.content
 
     def _keep(self, key: str, body: bytes) -> None:

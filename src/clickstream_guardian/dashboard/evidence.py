@@ -86,9 +86,7 @@ def items(anomaly: views.Anomaly) -> Chart:
             ],
         )
     )
-    return charts.finish(
-        charts.layers(_window(anomaly, x), ticks, _crossing(anomaly, x)), items_height(anomaly)
-    )
+    return charts.finish(charts.layers(ticks, _crossing(anomaly, x)), items_height(anomaly))
 
 
 def windows(found: Sequence[views.Anomaly]) -> Chart:

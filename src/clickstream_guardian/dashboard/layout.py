@@ -54,7 +54,7 @@ def run() -> None:
     st.set_page_config(
         page_icon=str(pieces.ASSETS / "logo.svg"),
         layout="wide",
-        initial_sidebar_state="expanded",
+        initial_sidebar_state="auto",
     )
     st.html(pieces.ASSETS / "style.css")
     pages = {entry.path: _page(entry) for entry in ENTRIES}

@@ -45,11 +45,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Bar:
-    """A share (0 to 1) as a bar, with a mark where a threshold lies and a note below."""
+    """A share (0 to 1) as a bar, with a mark where a threshold lies and a note below.
+
+    A value without a share stands without a bar.
+    """
 
     label: str
     value: str
-    share: float
+    share: float | None
     mood: str = ""
     mark: float | None = None
     note: str = ""
@@ -178,11 +181,13 @@ def _bar(row: Bar) -> str:
         "" if row.mark is None else f'<div class="cg-mark" style="left:{_place(row.mark)}"></div>'
     )
     note = f'<div class="cg-note cg-below">{escape(row.note)}</div>' if row.note else ""
+    track = ""
+    if row.share is not None:
+        fill = f'<div class="cg-fill {row.mood}" style="width:{_place(row.share)}"></div>'
+        track = f'<div class="cg-track">{fill}{mark}</div>'
     return (
         f'<div><div class="cg-bar-head"><span>{escape(row.label)}</span>'
-        f"<span>{escape(row.value)}</span></div>"
-        f'<div class="cg-track"><div class="cg-fill {row.mood}" style="width:{_place(row.share)}">'
-        f"</div>{mark}</div>{note}</div>"
+        f"<span>{escape(row.value)}</span></div>{track}{note}</div>"
     )
 
 

@@ -52,16 +52,36 @@ def table(
     )
 
 
-def head(heading: tuple[str, str], rows: Callable[[], Rows], file_name: str, *, key: str) -> None:
-    """Draw a title with a button at its right that gives the rows as CSV."""
+def head(
+    heading: tuple[str, str],
+    rows: Callable[[], Rows],
+    file_name: str,
+    *,
+    key: str,
+    note: str | None = None,
+) -> None:
+    """Draw a title with a button at its right that gives the rows as CSV.
+
+    The rows are fetched when it is pressed; the note says which they are.
+    """
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.html(pieces.title(*heading), width="stretch")
-        download(rows, file_name, key=key)
+        st.download_button(
+            "CSV",
+            lambda: to_csv(rows()),
+            file_name=file_name,
+            mime="text/csv",
+            key=key,
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            help=note,
+        )
 
 
 def table_height(rows: int, most: int) -> int | Literal["auto"]:
-    """Height of a table that shows so many of its rows; ``most`` is 10 at most."""
-    return "auto" if rows <= most else _ROW_PIXELS * (most + 1)
+    """Height of a table that shows so many of its rows."""
+    return "auto" if rows <= min(most, 10) else _ROW_PIXELS * (min(rows, most) + 1)
 
 
 def instant(label: str, places: str = "") -> Any:
@@ -98,20 +118,6 @@ def percent(label: str) -> Any:
 def text(label: str, width: int | Literal["small", "medium", "large"] | None = None) -> Any:
     """A column of text."""
     return st.column_config.TextColumn(label, width=width)
-
-
-def download(rows: Callable[[], Rows], file_name: str, *, key: str, label: str = "CSV") -> None:
-    """Draw a button that gives the rows as CSV; they are fetched when it is pressed."""
-    st.download_button(
-        label,
-        lambda: to_csv(rows()),
-        file_name=file_name,
-        mime="text/csv",
-        key=key,
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-    )
 
 
 def columns_of(rows: Rows) -> dict[str, list[Any]]:

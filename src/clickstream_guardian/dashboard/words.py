@@ -41,6 +41,11 @@ def decimal(value: Number | None, places: int = 2) -> str:
     return NOTHING if value is None else f"{float(value):,.{places}f}"
 
 
+def measure(value: float) -> str:
+    """A measured value: whole numbers whole, others to 4 significant places."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
 def duration(seconds: Number | None) -> str:
     """A span in its two largest units: ``6 min 25 s``."""
     if seconds is None:

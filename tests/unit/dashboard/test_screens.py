@@ -23,17 +23,23 @@ def test_a_threshold_is_a_mark_on_the_measured_bar() -> None:
     assert bar.value == "61 · rule: >= 50"
     assert bar.mood == "high"
     assert bar.mark is not None
+    assert bar.share is not None
     assert bar.mark < bar.share < 1
+
+
+def test_a_ratio_is_shown_to_four_places() -> None:
+    (bar,) = session.measure_bars(found(measures={"d": 0.02054794}, thresholds={"d": "<= 0.1"}))
+    assert bar.value == "0.02055 · rule: <= 0.1"
 
 
 def test_a_measure_without_threshold_has_no_mark() -> None:
     (bar,) = session.measure_bars(found(measures={"items": 4}, thresholds={}))
-    assert (bar.value, bar.mark, bar.mood) == ("4", None, "")
+    assert (bar.value, bar.share, bar.mark) == ("4", None, None)
 
 
 def test_a_threshold_that_cannot_be_read_is_shown_all_the_same() -> None:
     (bar,) = session.measure_bars(found(measures={"x": 4}, thresholds={"x": "between 3 and 5"}))
-    assert (bar.value, bar.mark) == ("4 · rule: between 3 and 5", None)
+    assert (bar.value, bar.share) == ("4 · rule: between 3 and 5", None)
 
 
 def test_a_value_of_zero_has_an_empty_bar() -> None:

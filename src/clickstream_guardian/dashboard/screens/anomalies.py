@@ -13,7 +13,9 @@ from clickstream_guardian.dashboard.client import Client
 from clickstream_guardian.dashboard.states import nothing_yet
 
 PAGE_ROWS = 200
-MOST_ROWS = 10_000
+FILE_PAGE_ROWS = 1_000
+FILE_PAGES = 100
+"""A file holds at most 100,000 anomalies."""
 ALL = "All"
 
 
@@ -130,11 +132,13 @@ def _ask(types: views.AnomalyTypes, newest: datetime | None) -> Filters:
     return Filters(rule, severity, session_id or None, status, period, since)
 
 
-def _rows(api: Client, filters: Filters, pages: int) -> tuple[list[views.Anomaly], bool]:
+def _rows(
+    api: Client, filters: Filters, pages: int, page_rows: int = PAGE_ROWS
+) -> tuple[list[views.Anomaly], bool]:
     found: list[views.Anomaly] = []
     cursor: str | None = None
     for _ in range(pages):
-        page = api.anomalies(**filters.query, limit=PAGE_ROWS, cursor=cursor)
+        page = api.anomalies(**filters.query, limit=page_rows, cursor=cursor)
         found += page.anomalies
         cursor = page.next_cursor
         if cursor is None:
@@ -182,9 +186,10 @@ def _table(
     count = f"{len(rows):,}{'+' if more else ''} rows"
     tables.head(
         ("Anomalies", f"{count} · click a row to open its session"),
-        lambda: [row(one) for one in _rows(api, filters, MOST_ROWS // PAGE_ROWS)[0]],
+        lambda: [row(one) for one in _rows(api, filters, FILE_PAGES, FILE_PAGE_ROWS)[0]],
         "anomalies.csv",
         key="anomalies-csv",
+        note=f"All that fit the filters; at most {FILE_PAGES * FILE_PAGE_ROWS:,}.",
     )
     if not rows:
         st.html(pieces.nothing("No anomaly fits these filters."))

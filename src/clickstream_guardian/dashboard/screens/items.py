@@ -15,6 +15,7 @@ TITLE = "Items"
 SUBTITLE = "Leading items and categories of one day, and those on the rise"
 RANKINGS = {"clicks": "Clicks", "purchases": "Purchases", "revenue": "Revenue"}
 DRAWN = 15
+TRENDING_ROWS = 20
 
 
 def draw(api: Client) -> None:
@@ -42,12 +43,12 @@ def draw(api: Client) -> None:
     popular, categories = api.popular(dt, ranked), api.categories(dt, ranked)
     trending = api.trending(dt)
     left, right = st.columns([1, 1], gap="small")
-    with left, st.container(key="card-popular"):
+    with left, st.container(key="card-popular", height="stretch"):
         _popular(popular, ranked, dt)
-    with right, st.container(key="card-categories"):
-        _categories(categories, ranked, dt)
-    with st.container(key="card-trending"):
+    with right, st.container(key="card-trending", height="stretch"):
         _trending(trending, dt)
+    with st.container(key="card-categories"):
+        _categories(categories, ranked, dt)
 
 
 def _popular(found: views.PopularItems | None, by: str, dt: date) -> None:
@@ -99,7 +100,7 @@ def _ranked(
 
 
 def _trending(found: views.TrendingItems | None, dt: date) -> None:
-    note = "greatest gain in share of the day's clicks against the 7 days before"
+    note = "gain in share of clicks against the 7 days before"
     if found is None or not found.items:
         st.html(pieces.title("On the rise", note))
         why = "No item gained a share of the clicks."
@@ -121,12 +122,21 @@ def _trending(found: views.TrendingItems | None, dt: date) -> None:
     most = max(row["share_ratio"] for row in rows)
     columns = TRENDING_COLUMNS | {
         "share_ratio": st.column_config.ProgressColumn(
-            "Share of clicks", format="percent", min_value=0.0, max_value=most
+            "Share", format="percent", min_value=0.0, max_value=most
         )
     }
     percents = ("baseline_share_ratio",)
     heading = ("On the rise", note)
-    tables.table(heading, rows, f"trending-{dt}.csv", columns, key="trending", percents=percents)
+    file_name = f"trending-{dt}.csv"
+    tables.table(
+        heading,
+        rows,
+        file_name,
+        columns,
+        key="trending",
+        percents=percents,
+        most_rows=TRENDING_ROWS,
+    )
 
 
 def _value(one: views.PopularItem | views.Category, by: str) -> float:
@@ -149,6 +159,6 @@ TRENDING_COLUMNS: dict[str, Any] = {
     "rank": tables.number("#", 45),
     "item_id": tables.text("Item"),
     "clicks": tables.number("Clicks"),
-    "baseline_share_ratio": tables.percent("Share, 7 days before"),
+    "baseline_share_ratio": tables.percent("Before"),
     "growth": tables.text("Growth"),
 }

@@ -98,24 +98,19 @@ def _severity_rank(severity: str) -> int:
 
 
 def measure_bars(one: views.Anomaly) -> list[pieces.Bar]:
-    """Each measured value as a bar, with a mark where the rule's threshold lies."""
-    drawn = []
-    for name, value in one.measures.items():
-        asked = one.thresholds.get(name, "")
-        parsed = _THRESHOLD.fullmatch(asked)
-        limit = float(parsed.group(2)) if parsed else None
-        full = max(abs(float(value)), abs(limit or 0.0)) * 1.15 or 1.0
-        text = f"{value:,} · rule: {asked}" if asked else f"{value:,}"
-        drawn.append(
-            pieces.Bar(
-                name,
-                text,
-                float(value) / full,
-                one.severity if asked else "",
-                None if limit is None else limit / full,
-            )
-        )
-    return drawn
+    """Each measured value; where the rule asks something of it, as a bar with its threshold."""
+    return [_measure_bar(name, value, one) for name, value in one.measures.items()]
+
+
+def _measure_bar(name: str, value: float, one: views.Anomaly) -> pieces.Bar:
+    asked = one.thresholds.get(name, "")
+    parsed = _THRESHOLD.fullmatch(asked)
+    text = f"{words.measure(value)} · rule: {asked}" if asked else words.measure(value)
+    if parsed is None:
+        return pieces.Bar(name, text, None)
+    limit = float(parsed.group(2))
+    full = max(abs(value), abs(limit)) * 1.15 or 1.0
+    return pieces.Bar(name, text, value / full, one.severity, limit / full)
 
 
 def event_limit(one: views.Anomaly) -> float | None:
@@ -136,11 +131,12 @@ def _evidence(one: views.Anomaly) -> None:
             st.html(pieces.nothing("No events were kept with this anomaly."))
             return
         st.altair_chart(
-            evidence.events(one, event_limit(one), max(230, 420 - evidence.items_height(one))),
+            evidence.events(one, event_limit(one), max(230, 530 - evidence.items_height(one))),
             alt="Events counted up over the window",
         )
         items = len(set(one.sample.item_id))
-        st.html(pieces.title("On which items", words.plural(items, "item")))
+        note = f"{words.plural(items, 'item')}; a close-up of the sample"
+        st.html(pieces.title("On which items", note))
         st.altair_chart(evidence.items(one), alt="Items of the events over the window")
 
 
