@@ -23,7 +23,7 @@ MIDNIGHT = datetime(2014, 4, 7, tzinfo=UTC)
 
 # Few values each, so that ids repeat within and across days, and instants tie around midnight.
 ids = st.integers(0, 14).map(lambda number: number.to_bytes(16, "big"))
-sessions = st.sampled_from(["7", "07", "é", "session-with-a-long-name"])
+sessions = st.sampled_from(["7", "7", "07", "é, a session with a long name"])
 items = st.sampled_from(["a", "B", "ä", "item-with-a-long-name"])
 categories = st.sampled_from([None, "S", "1", "unknown"])
 instants = st.sampled_from(

@@ -150,6 +150,15 @@ def test_purchase_just_before_the_second_click_is_direct(
     }
 
 
+def test_one_purchase_after_the_second_click_is_enough(
+    folder_lake: ParquetLake, engine: DuckDbEngine
+) -> None:
+    folder_lake.land("clicks", [click(seconds=1), click(seconds=3)])
+    folder_lake.land("purchases", [purchase(seconds=2), purchase(seconds=4)])
+    assert funnel_of(engine)["PURCHASE"] == 1
+    assert funnel_of(engine)["DIRECT_PURCHASE"] == 0
+
+
 def test_two_clicks_at_one_instant_are_two(folder_lake: ParquetLake, engine: DuckDbEngine) -> None:
     folder_lake.land("clicks", [click(seconds=1), click(seconds=1)])
     folder_lake.land("purchases", [purchase(seconds=1)])
