@@ -48,7 +48,7 @@ def render() -> str:
     lines = [_HEAD, "## Problems", "", "| status | type |", "|---|---|"]
     lines += [f"| {code} | `urn:guardian:{_kebab(title)}` |" for code, title in TITLES.items()]
     lines.append("")
-    for path, item in document["paths"].items():
+    for path, item in sorted(document["paths"].items()):
         lines += _route(path, item["get"])
     lines += ["# What is answered", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
