@@ -194,7 +194,7 @@ class Processors:
         servers = 0.0
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if "guardian_reader" in " ".join(process.cmdline()):
+                if " ".join(process.cmdline()).startswith("postgres: guardian_reader"):
                     servers += sum(process.cpu_times()[:2])
         mine = psutil.Process()
         return sum(self._api.cpu_times()[:2]), servers, sum(mine.cpu_times()[:2])

@@ -16,6 +16,8 @@ FIRST_SESSION = 1_000_000
 RICH_SESSIONS = 2_000
 """The first so many sessions have samples of 100 events, the others of 2, to save room."""
 
+_COUNTS = ("rule_totals", "rule_sessions", "rule_buckets")
+_METRIC_TABLES = ("daily_metrics", "session_funnel", "item_daily", "popular_categories")
 _STEP = 7919  # spreads neighbouring anomalies over the sessions; prime to their number
 
 
@@ -47,9 +49,8 @@ def fill(url: str, size: Size = Size()) -> None:
         _anomalies(connection, size)
         _daily(connection, size)
         _state(connection, size)
-        for table in ("anomaly_sessions", "rule_sessions", "rule_totals", "item_daily"):
+        for table in (*_COUNTS, *_METRIC_TABLES, "anomaly_sessions"):
             connection.execute(f"VACUUM ANALYZE {table}")
-        connection.execute("ANALYZE")
 
 
 def last_day(size: Size = Size()) -> date:
@@ -122,8 +123,7 @@ _ANOMALIES = f"""
 
 def _daily(connection: psycopg.Connection, size: Size) -> None:
     """Items fall off as in the YOOCHOOSE set: 1 % of the clicks on the first, half on one click."""
-    tables = ("daily_metrics", "session_funnel", "item_daily", "popular_categories")
-    connection.execute(f"TRUNCATE {', '.join(tables)}")
+    connection.execute(f"TRUNCATE {', '.join(_METRIC_TABLES)}")
     values = {"first": FIRST_DAY, "days": size.days, "n": size.items, "categories": size.categories}
     connection.execute("SELECT setseed(0.5)")
     for statement in (_ITEMS, _CATEGORIES, _METRICS, _FUNNEL):
@@ -136,7 +136,7 @@ _ITEMS = f"""
     SELECT dt, item_id, clicks, greatest(1, clicks * 3 / 5), bought, bought * 20.90
     FROM (
         SELECT %(first)s::date + day AS dt, (214500000 + r * 31)::text AS item_id,
-               greatest(1, round(73600 / power(r + 22, 1.15) * (0.8 + 0.4 * random()))::bigint)
+               greatest(1, (73600 / power(r + 22.0::float8, 1.15) * (0.8 + 0.4 * random()))::bigint)
                    AS clicks,
                CASE WHEN mod(r, 8) = 0 THEN 1 + 2000 / (r + 40) ELSE 0 END AS bought
         FROM {_DAYS}, generate_series(1, %(n)s) AS r

@@ -19,26 +19,20 @@ import pydantic_core
 from clickstream_guardian.store.read import Reader
 from clickstream_guardian.store.read_items import (
     BASELINE_DAYS,
-    most_clicked,
-    trending_tail,
+    MANY_CLICKS,
+    ClickTotals,
+    rising,
+    rising_in_tail,
     trending_totals,
 )
 from clickstream_guardian.store.read_metrics import newest_day
 
-_CHUNK = 200
+_CHUNK = 300
 _PLACES = Decimal("0.000001")
 
 
 class NoDayError(Exception):
     """The day is not computed."""
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Clicks on all items: of the day, and of the days before."""
-
-    clicks: int
-    clicks_before: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Candidate:
     clicks: int
     clicks_before: int
 
-    def change(self, totals: Totals) -> int:
+    def change(self, totals: ClickTotals) -> int:
         """The change of share times both totals: a whole number, so nothing is rounded."""
         return self.clicks * totals.clicks_before - self.clicks_before * totals.clicks
 
@@ -66,42 +60,42 @@ async def trending_json(reader: Reader, dt: date | None, limit: int) -> bytes:
     found = await reader.row(trending_totals(dt)) if dt else None
     if dt is None or found is None:
         raise NoDayError(dt or "asked for")
-    totals = Totals(*found)
+    totals = ClickTotals(*found)
     rising = await _rising(reader, dt, totals, limit) if totals.clicks_before else []
     return _as_json(dt, totals, rising)
 
 
-async def _rising(reader: Reader, dt: date, totals: Totals, limit: int) -> list[Candidate]:
+async def _rising(reader: Reader, dt: date, totals: ClickTotals, limit: int) -> list[Candidate]:
     """The items that rose most."""
     best: list[Candidate] = []
     offset = 0
     while True:
-        rows = await reader.rows(most_clicked(dt, offset, _CHUNK))
-        chunk = [Candidate(*row) for row in rows]
-        best = leading([*best, *chunk], totals, limit)
-        if len(chunk) < _CHUNK:
-            break
-        if is_settled(best, totals, limit, chunk[-1].clicks):
+        query = rising(dt, totals, limit, offset, _CHUNK)
+        count, least_clicks, risers = (await reader.rows(query))[0]
+        best = leading([*best, *(Candidate(*one) for one in risers)], totals, limit)
+        is_last = count < _CHUNK
+        if is_settled(best, totals, limit, MANY_CLICKS - 1 if is_last else least_clicks):
             return best
+        if is_last:
+            break
         offset += _CHUNK
-    tail = await reader.rows(trending_tail(dt, limit, totals.clicks, totals.clicks_before))
-    return leading([*best, *(Candidate(*row) for row in tail)], totals, limit)
+    _, _, risers = (await reader.rows(rising_in_tail(dt, totals, limit)))[0]
+    return leading([*best, *(Candidate(*one) for one in risers)], totals, limit)
 
 
-def leading(candidates: Sequence[Candidate], totals: Totals, limit: int) -> list[Candidate]:
-    """Those that grew, most growth first, equal ones by id."""
-    grew = [one for one in candidates if one.change(totals) > 0]
-    return sorted(grew, key=lambda one: (-one.change(totals), one.item_id.encode()))[:limit]
+def leading(candidates: Sequence[Candidate], totals: ClickTotals, limit: int) -> list[Candidate]:
+    """Most growth first, equal ones by id."""
+    return sorted(candidates, key=lambda one: (-one.change(totals), one.item_id.encode()))[:limit]
 
 
-def is_settled(best: Sequence[Candidate], totals: Totals, limit: int, clicks: int) -> bool:
+def is_settled(best: Sequence[Candidate], totals: ClickTotals, limit: int, clicks: int) -> bool:
     """Whether no item of at most so many clicks can enter the list."""
     if len(best) < limit:
         return False
     return best[-1].change(totals) > clicks * totals.clicks_before
 
 
-def _as_json(dt: date, totals: Totals, items: Sequence[Candidate]) -> bytes:
+def _as_json(dt: date, totals: ClickTotals, items: Sequence[Candidate]) -> bytes:
     return pydantic_core.to_json(
         {
             "dt": dt,
@@ -114,7 +108,7 @@ def _as_json(dt: date, totals: Totals, items: Sequence[Candidate]) -> bytes:
     )
 
 
-def _item(rank: int, item: Candidate, totals: Totals) -> dict[str, object]:
+def _item(rank: int, item: Candidate, totals: ClickTotals) -> dict[str, object]:
     share = Decimal(item.clicks) / totals.clicks
     before = Decimal(item.clicks_before) / totals.clicks_before
     return {

@@ -57,10 +57,17 @@ def make_metric_table(metric: Metric, into: MetaData) -> Table:
 
 
 def _indexes(table: str) -> list[Index]:
-    """Indexes beside the key: the rankings of ``item_daily``, without its long tail."""
+    """Indexes beside the key: rankings and histories in ``item_daily``, without its long tail."""
     if table != "item_daily":
         return []
-    return [
+    history = Index(
+        "item_daily_by_item",
+        "item_id",
+        "dt",
+        postgresql_include=["clicks"],
+        postgresql_where=text("clicks >= 20"),
+    )
+    rankings = [
         Index(
             f"item_daily_by_{ranking}",
             "dt",
@@ -69,3 +76,4 @@ def _indexes(table: str) -> list[Index]:
         )
         for ranking, ranked in (("clicks", ">= 20"), ("purchases", "> 0"), ("revenue", "> 0"))
     ]
+    return [history, *rankings]

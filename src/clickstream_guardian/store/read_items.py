@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 
 from clickstream_guardian.store.read import Query
@@ -71,50 +72,96 @@ _BASELINE = f"ARRAY(SELECT %(dt)s::date - n FROM generate_series(1, {BASELINE_DA
 
 
 def trending_totals(dt: date) -> Query:
-    """Clicks of a computed day and of the 7 before: at most one row ``(clicks, clicks_before)``."""
+    """Clicks of a computed day and of the 7 before.
+
+    At most one row ``(clicks, clicks_before, days_before)``, days before that are computed.
+    """
     return Query(
         f"""
-        SELECT m.total_clicks,
-               (SELECT coalesce(sum(b.total_clicks), 0)::bigint
-                FROM daily_metrics AS b WHERE b.dt = ANY({_BASELINE}))
-        FROM daily_metrics AS m WHERE m.dt = %(dt)s
+        SELECT m.total_clicks, coalesce(before.clicks, 0)::bigint, before.days
+        FROM daily_metrics AS m, (
+            SELECT sum(b.total_clicks) AS clicks, count(*) AS days
+            FROM daily_metrics AS b WHERE b.dt = ANY({_BASELINE})
+        ) AS before
+        WHERE m.dt = %(dt)s
         """,
         {"dt": dt},
     )
 
 
-def most_clicked(dt: date, offset: int, limit: int) -> Query:
-    """Items of many clicks with their clicks of the 7 days before, most clicked first.
+@dataclass(frozen=True)
+class ClickTotals:
+    """Clicks on all items: of a day, and of the computed days among the 7 before."""
 
-    Rows ``(item_id, clicks, baseline_clicks)``; fewer than ``limit`` where they end.
+    clicks: int
+    clicks_before: int
+    days_before: int
+
+
+_CHANGE = "clicks * %(before)s::numeric - clicks_before * %(clicks)s::numeric"
+"""SQL: the change of share times both totals, a whole number, so that nothing is rounded."""
+
+_RISERS = f"""
+    SELECT count(*), min(clicks), coalesce((
+        SELECT json_agg(json_build_array(item_id, clicks, clicks_before))
+        FROM (
+            SELECT * FROM looked_at WHERE {_CHANGE} > 0
+            ORDER BY {_CHANGE} DESC, item_id COLLATE "C" LIMIT %(limit)s
+        ) AS risers
+    ), '[]')
+    FROM looked_at
+"""
+
+
+def rising(dt: date, totals: ClickTotals, limit: int, offset: int, count: int) -> Query:
+    """Of ``count`` items of many clicks, most clicked first, those that rose most.
+
+    One row ``(count, least_clicks, [[item_id, clicks, clicks_before], ...])``: how many were looked
+    at, the clicks of the last of them, and at most ``limit`` risers. Of an item with many clicks
+    on each of the days before, which is most of them, the index holds the whole history.
     """
     return Query(
         f"""
-        SELECT top.item_id, top.clicks, coalesce(before.clicks, 0)::bigint
-        FROM (
-            SELECT item_id, clicks FROM item_daily WHERE dt = %(dt)s AND clicks >= {MANY_CLICKS}
-            ORDER BY clicks DESC, item_id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s
-        ) AS top, LATERAL (
-            SELECT sum(b.clicks) AS clicks FROM item_daily AS b
-            WHERE b.dt = ANY({_BASELINE}) AND b.item_id = top.item_id
-        ) AS before
+        WITH looked_at AS MATERIALIZED (
+            SELECT top.item_id, top.clicks,
+                   CASE WHEN many.days = %(days)s THEN coalesce(many.clicks, 0) ELSE (
+                       SELECT coalesce(sum(b.clicks), 0) FROM item_daily AS b
+                       WHERE b.dt = ANY({_BASELINE}) AND b.item_id = top.item_id
+                   ) END::bigint AS clicks_before
+            FROM (
+                SELECT item_id, clicks FROM item_daily WHERE dt = %(dt)s AND clicks >= {MANY_CLICKS}
+                ORDER BY clicks DESC, item_id COLLATE "C" LIMIT %(count)s OFFSET %(offset)s
+            ) AS top, LATERAL (
+                SELECT count(*) AS days, sum(b.clicks) AS clicks FROM item_daily AS b
+                WHERE b.item_id = top.item_id AND b.clicks >= {MANY_CLICKS}
+                  AND b.dt >= %(dt)s::date - {BASELINE_DAYS} AND b.dt < %(dt)s::date
+            ) AS many
+        )
+        {_RISERS}
         """,
-        {"dt": dt, "limit": limit, "offset": offset},
+        {
+            **{"dt": dt, "clicks": totals.clicks, "before": totals.clicks_before},
+            **{"days": totals.days_before, "limit": limit, "offset": offset, "count": count},
+        },
     )
 
 
-def trending_tail(dt: date, limit: int, clicks: int, clicks_before: int) -> Query:
-    """Of the items with few clicks those that rose most; rows as of ``most_clicked``."""
-    change = "top.clicks * %(before)s::numeric - coalesce(before.clicks, 0) * %(clicks)s::numeric"
+def rising_in_tail(dt: date, totals: ClickTotals, limit: int) -> Query:
+    """The same of all items with few clicks."""
     return Query(
         f"""
-        SELECT top.item_id, top.clicks, coalesce(before.clicks, 0)::bigint
-        FROM item_daily AS top LEFT JOIN (
-            SELECT item_id, sum(clicks) AS clicks FROM item_daily
-            WHERE dt >= %(dt)s::date - {BASELINE_DAYS} AND dt < %(dt)s GROUP BY item_id
-        ) AS before USING (item_id)
-        WHERE top.dt = %(dt)s AND top.clicks < {MANY_CLICKS} AND {change} > 0
-        ORDER BY {change} DESC, top.item_id COLLATE "C" LIMIT %(limit)s
+        WITH looked_at AS MATERIALIZED (
+            SELECT top.item_id, top.clicks, coalesce(before.clicks, 0)::bigint AS clicks_before
+            FROM item_daily AS top LEFT JOIN (
+                SELECT item_id, sum(clicks) AS clicks FROM item_daily
+                WHERE dt >= %(dt)s::date - {BASELINE_DAYS} AND dt < %(dt)s GROUP BY item_id
+            ) AS before USING (item_id)
+            WHERE top.dt = %(dt)s AND top.clicks < {MANY_CLICKS}
+        )
+        {_RISERS}
         """,
-        {"dt": dt, "limit": limit, "clicks": clicks, "before": clicks_before},
+        {
+            **{"dt": dt, "clicks": totals.clicks, "before": totals.clicks_before},
+            "limit": limit,
+        },
     )

@@ -10,8 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from clickstream_guardian.api import trending
-from clickstream_guardian.api.trending import Candidate, Totals, is_settled, leading
+from clickstream_guardian.api.trending import Candidate, is_settled, leading
 from clickstream_guardian.store import Store
+from clickstream_guardian.store.read_items import ClickTotals
 from tests.unit.api.metric_days import Items, write_day, write_days
 
 
@@ -36,7 +37,7 @@ def by_the_formula(days: list[Items], limit: int) -> list[tuple[str, str]]:
     return [(item, f"{float(-change):.6f}") for change, item in grew[:limit]]
 
 
-@pytest.mark.parametrize("most", [5, 60, 2000])
+@pytest.mark.parametrize("most", [5, 60, 400, 2000])
 @pytest.mark.parametrize("limit", [3, 100])
 def test_the_list_is_that_of_looking_at_all_items(
     client: TestClient,
@@ -110,7 +111,7 @@ def test_the_eighth_day_before_does_not_count(client: TestClient, store: Store) 
 
 
 def test_a_list_is_settled_only_when_no_later_item_can_enter_it() -> None:
-    totals = Totals(100, 100)
+    totals = ClickTotals(100, 100, 7)
     best = leading([Candidate("a", 30, 10), Candidate("b", 25, 10)], totals, 2)
     assert is_settled(best, totals, 2, clicks=14)
     assert not is_settled(best, totals, 2, clicks=15)  # a new item of 15 clicks would tie

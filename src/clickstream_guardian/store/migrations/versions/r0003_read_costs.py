@@ -1,4 +1,4 @@
-"""Counts per rule and five minutes: a timeline costs the same however many anomalies it shows."""
+"""Cheaper reads: counts per rule and five minutes for the timeline, item histories for trending."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ CREATE TABLE rule_buckets (
     anomaly_count bigint NOT NULL,
     CONSTRAINT rule_buckets_pkey PRIMARY KEY (bucket_start, rule)
 );
+"""
+
+INDEX = """
+CREATE INDEX item_daily_by_item ON item_daily (item_id, dt) INCLUDE (clicks) WHERE clicks >= 20;
 """
 
 _BUCKET = "date_bin('5 minutes', window_start, '2000-01-01 00:00Z')"
@@ -71,6 +75,7 @@ SELECT recount_anomalies();
 def upgrade() -> None:
     """Make them, and count what is there."""
     op.execute(TABLE)
+    op.execute(INDEX)
     op.execute(COUNTING)
 
 
@@ -81,3 +86,4 @@ def downgrade() -> None:
     functions = r0002_serving.COUNTING.partition("CREATE TRIGGER")[0]
     op.execute(functions)
     op.execute("DROP TABLE rule_buckets")
+    op.execute("DROP INDEX item_daily_by_item")
