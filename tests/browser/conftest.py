@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-sync",
 ]
 WAIT = 15_000
-REFRESH = 1.5
+REFRESH = 1.0
 """Seconds; news need not be waited for as long as by a person."""
 
 expect.set_options(timeout=WAIT)

@@ -73,9 +73,9 @@ def test_news_arrive_by_themselves_nothing_moves_and_it_can_be_stopped(
     assert page.get_by_label("Session", exact=True).input_value() == "half typ"
     page.get_by_label("Session", exact=True).fill("")
     page.get_by_text("Refresh by itself").click()
-    page.wait_for_timeout(2000)
+    page.wait_for_timeout(1500)
     world.seen.clear()
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(3000)
     assert {path.partition("?")[0] for path in world.seen} == {"/health/ready"}
 
 

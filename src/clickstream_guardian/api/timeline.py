@@ -44,15 +44,18 @@ class Stretch:
         return cls(end - count * bucket, count, bucket)
 
 
-def timeline_json(as_of: int, stretch: Stretch, rows: Iterable[tuple[str, int, int]]) -> bytes:
-    """The answer, from counts ``(rule, bucket, count)``."""
-    series: dict[str, list[int]] = {}
+def timeline_json(
+    as_of: int, stretch: Stretch, rows: Iterable[tuple[str, list[int], list[int]]]
+) -> bytes:
+    """The answer, from the counts of each rule's buckets ``(rule, buckets, counts)``."""
+    series = []
     totals = [0] * stretch.count
-    for rule, bucket, count in rows:
-        if rule not in series:
-            series[rule] = [0] * stretch.count
-        series[rule][bucket] += count
-        totals[bucket] += count
+    for rule, buckets, found in sorted(rows):
+        counts = [0] * stretch.count
+        for bucket, count in zip(buckets, found, strict=True):
+            counts[bucket] = count
+            totals[bucket] += count
+        series.append({"rule": rule, "counts": counts})
     starts = range(stretch.start, stretch.end, stretch.bucket)
     return pydantic_core.to_json(
         {
@@ -62,7 +65,7 @@ def timeline_json(as_of: int, stretch: Stretch, rows: Iterable[tuple[str, int, i
             "bucket_seconds": stretch.bucket,
             "bucket_starts": [instant(start) for start in starts],
             "totals": totals,
-            "series": [{"rule": rule, "counts": counts} for rule, counts in sorted(series.items())],
+            "series": series,
         }
     )
 

@@ -20,12 +20,9 @@ from clickstream_guardian.store.read import Reader
 from clickstream_guardian.store.read_items import (
     BASELINE_DAYS,
     MANY_CLICKS,
-    ClickTotals,
     rising,
     rising_in_tail,
-    trending_totals,
 )
-from clickstream_guardian.store.read_metrics import newest_day
 
 _CHUNK = 300
 _PLACES = Decimal("0.000001")
@@ -36,6 +33,14 @@ class NoDayError(Exception):
 
 
 @dataclass(frozen=True)
+class Totals:
+    """Clicks on all items: of the day, and of the computed days among the 7 before."""
+
+    clicks: int
+    clicks_before: int
+
+
+@dataclass(frozen=True)
 class Candidate:
     """An item's clicks of the day, and of the days before."""
 
@@ -43,7 +48,7 @@ class Candidate:
     clicks: int
     clicks_before: int
 
-    def change(self, totals: ClickTotals) -> int:
+    def change(self, totals: Totals) -> int:
         """The change of share times both totals: a whole number, so nothing is rounded."""
         return self.clicks * totals.clicks_before - self.clicks_before * totals.clicks
 
@@ -54,48 +59,37 @@ async def trending_json(reader: Reader, dt: date | None, limit: int) -> bytes:
     Raises:
         NoDayError: it is not computed.
     """
-    if dt is None:
-        newest = await reader.row(newest_day())
-        dt = newest[0] if newest else None
-    found = await reader.row(trending_totals(dt)) if dt else None
-    if dt is None or found is None:
-        raise NoDayError(dt or "asked for")
-    totals = ClickTotals(*found)
-    rising = await _rising(reader, dt, totals, limit) if totals.clicks_before else []
-    return _as_json(dt, totals, rising)
-
-
-async def _rising(reader: Reader, dt: date, totals: ClickTotals, limit: int) -> list[Candidate]:
-    """The items that rose most."""
     best: list[Candidate] = []
-    offset = 0
+    query, looked_at, in_tail = rising(dt, limit, 0, _CHUNK), 0, False
     while True:
-        query = rising(dt, totals, limit, offset, _CHUNK)
-        count, least_clicks, risers = (await reader.rows(query))[0]
+        found = await reader.row(query)
+        if found is None:
+            raise NoDayError(dt or "asked for")
+        day, totals = found[0], Totals(found[1], found[2])
+        count, least_clicks, risers = found[3:]
         best = leading([*best, *(Candidate(*one) for one in risers)], totals, limit)
-        is_last = count < _CHUNK
-        if is_settled(best, totals, limit, MANY_CLICKS - 1 if is_last else least_clicks):
-            return best
-        if is_last:
-            break
-        offset += _CHUNK
-    _, _, risers = (await reader.rows(rising_in_tail(dt, totals, limit)))[0]
-    return leading([*best, *(Candidate(*one) for one in risers)], totals, limit)
+        if in_tail or not totals.clicks_before:
+            return _as_json(day, totals, best)
+        in_tail = count < _CHUNK
+        if is_settled(best, totals, limit, MANY_CLICKS - 1 if in_tail else least_clicks):
+            return _as_json(day, totals, best)
+        looked_at += count
+        query = rising_in_tail(day, limit) if in_tail else rising(day, limit, looked_at, _CHUNK)
 
 
-def leading(candidates: Sequence[Candidate], totals: ClickTotals, limit: int) -> list[Candidate]:
+def leading(candidates: Sequence[Candidate], totals: Totals, limit: int) -> list[Candidate]:
     """Most growth first, equal ones by id."""
     return sorted(candidates, key=lambda one: (-one.change(totals), one.item_id.encode()))[:limit]
 
 
-def is_settled(best: Sequence[Candidate], totals: ClickTotals, limit: int, clicks: int) -> bool:
+def is_settled(best: Sequence[Candidate], totals: Totals, limit: int, clicks: int) -> bool:
     """Whether no item of at most so many clicks can enter the list."""
     if len(best) < limit:
         return False
     return best[-1].change(totals) > clicks * totals.clicks_before
 
 
-def _as_json(dt: date, totals: ClickTotals, items: Sequence[Candidate]) -> bytes:
+def _as_json(dt: date, totals: Totals, items: Sequence[Candidate]) -> bytes:
     return pydantic_core.to_json(
         {
             "dt": dt,
@@ -108,7 +102,7 @@ def _as_json(dt: date, totals: ClickTotals, items: Sequence[Candidate]) -> bytes
     )
 
 
-def _item(rank: int, item: Candidate, totals: ClickTotals) -> dict[str, object]:
+def _item(rank: int, item: Candidate, totals: Totals) -> dict[str, object]:
     share = Decimal(item.clicks) / totals.clicks
     before = Decimal(item.clicks_before) / totals.clicks_before
     return {

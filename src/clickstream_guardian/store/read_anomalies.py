@@ -112,19 +112,21 @@ COUNTED_SECONDS = 300
 
 
 def timeline(start: datetime, end: datetime, bucket_seconds: int) -> Query:
-    """Counts per rule and bucket, buckets from ``start``: rows ``(rule, bucket, count)``.
+    """Counts per rule, by number of the bucket from ``start``: rows ``(rule, buckets, counts)``.
 
     Buckets of whole five minutes are summed from counts that are kept, finer ones are counted.
     """
     if bucket_seconds % COUNTED_SECONDS:
         source, at, count = f"anomaly_sessions AS a WHERE {_LISTED} AND", "window_start", "count(*)"
     else:
-        source, at, count = "rule_buckets AS a WHERE", "bucket_start", "sum(anomaly_count)::bigint"
-    bucket = f"extract(epoch FROM a.{at})::bigint - extract(epoch FROM %(start)s)::bigint"
+        source, at, count = "rule_buckets AS a WHERE", "bucket_start", "sum(anomaly_count)"
+    seconds = f"date_part('epoch', a.{at}) - date_part('epoch', %(start)s::timestamptz)"
     return Query(
         f"""
-        SELECT a.rule, (({bucket}) / %(bucket)s)::integer, {count}
-        FROM {source} a.{at} >= %(start)s AND a.{at} < %(end)s GROUP BY 1, 2
+        SELECT rule, json_agg(bucket), json_agg(count) FROM (
+            SELECT a.rule, floor(({seconds}) / %(bucket)s)::integer AS bucket, {count} AS count
+            FROM {source} a.{at} >= %(start)s AND a.{at} < %(end)s GROUP BY 1, 2
+        ) AS counted GROUP BY rule
         """,
         {"start": start, "end": end, "bucket": bucket_seconds},
     )

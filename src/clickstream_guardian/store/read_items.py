@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 
 from clickstream_guardian.store.read import Query
@@ -68,100 +67,88 @@ def _of_day(rows: str, values: Mapping[str, object]) -> Query:
 
 
 BASELINE_DAYS = 7
-_BASELINE = f"ARRAY(SELECT %(dt)s::date - n FROM generate_series(1, {BASELINE_DAYS}) AS n)"
 
-
-def trending_totals(dt: date) -> Query:
-    """Clicks of a computed day and of the 7 before.
-
-    At most one row ``(clicks, clicks_before, days_before)``, days before that are computed.
-    """
-    return Query(
-        f"""
-        SELECT m.total_clicks, coalesce(before.clicks, 0)::bigint, before.days
-        FROM daily_metrics AS m, (
-            SELECT sum(b.total_clicks) AS clicks, count(*) AS days
-            FROM daily_metrics AS b WHERE b.dt = ANY({_BASELINE})
-        ) AS before
-        WHERE m.dt = %(dt)s
-        """,
-        {"dt": dt},
+_TOTALS = f"""
+    day AS MATERIALIZED (
+        SELECT dt, total_clicks AS clicks FROM daily_metrics
+        WHERE dt = coalesce(%(dt)s, (SELECT max(dt) FROM daily_metrics))
+    ),
+    before AS MATERIALIZED (
+        SELECT coalesce(sum(m.total_clicks), 0)::bigint AS clicks, count(*) AS days
+        FROM day, daily_metrics AS m WHERE m.dt >= day.dt - {BASELINE_DAYS} AND m.dt < day.dt
     )
+"""
+"""SQL: the day, and the computed days among the 7 before it, with their clicks on all items."""
 
-
-@dataclass(frozen=True)
-class ClickTotals:
-    """Clicks on all items: of a day, and of the computed days among the 7 before."""
-
-    clicks: int
-    clicks_before: int
-    days_before: int
-
-
-_CHANGE = "clicks * %(before)s::numeric - clicks_before * %(clicks)s::numeric"
+_CHANGE = "l.clicks * before.clicks::numeric - l.clicks_before * day.clicks::numeric"
 """SQL: the change of share times both totals, a whole number, so that nothing is rounded."""
 
 _RISERS = f"""
-    SELECT count(*), min(clicks), coalesce((
+    SELECT day.dt, day.clicks, before.clicks, looked.count, looked.least_clicks, coalesce((
         SELECT json_agg(json_build_array(item_id, clicks, clicks_before))
         FROM (
-            SELECT * FROM looked_at WHERE {_CHANGE} > 0
-            ORDER BY {_CHANGE} DESC, item_id COLLATE "C" LIMIT %(limit)s
+            SELECT l.* FROM looked_at AS l WHERE {_CHANGE} > 0
+            ORDER BY {_CHANGE} DESC, l.item_id COLLATE "C" LIMIT %(limit)s
         ) AS risers
     ), '[]')
-    FROM looked_at
+    FROM day, before, (
+        SELECT count(*), coalesce(min(clicks), 0) AS least_clicks FROM looked_at
+    ) AS looked
 """
 
 
-def rising(dt: date, totals: ClickTotals, limit: int, offset: int, count: int) -> Query:
+def rising(dt: date | None, limit: int, offset: int, count: int) -> Query:
     """Of ``count`` items of many clicks, most clicked first, those that rose most.
 
-    One row ``(count, least_clicks, [[item_id, clicks, clicks_before], ...])``: how many were looked
-    at, the clicks of the last of them, and at most ``limit`` risers. Of an item with many clicks
-    on each of the days before, which is most of them, the index holds the whole history.
+    One row ``(dt, clicks, clicks_before, count, least_clicks, [[item_id, clicks, clicks_before],
+    ...])``: the day (the newest where None is given) and the clicks of it and of the days before on
+    all items; how many items were looked at, the clicks of the last of them, and at most ``limit``
+    risers. No row where the day is not computed. Of an item with many clicks on each of the days
+    before, which is most of them, the index holds the whole history.
     """
     return Query(
         f"""
-        WITH looked_at AS MATERIALIZED (
+        WITH {_TOTALS},
+        looked_at AS MATERIALIZED (
             SELECT top.item_id, top.clicks,
-                   CASE WHEN many.days = %(days)s THEN coalesce(many.clicks, 0) ELSE (
+                   CASE WHEN many.days = (SELECT days FROM before) THEN coalesce(many.clicks, 0)
+                   ELSE (
                        SELECT coalesce(sum(b.clicks), 0) FROM item_daily AS b
-                       WHERE b.dt = ANY({_BASELINE}) AND b.item_id = top.item_id
+                       WHERE b.dt = ANY(ARRAY(
+                                 SELECT dt - n FROM day, generate_series(1, {BASELINE_DAYS}) AS n
+                             )) AND b.item_id = top.item_id
                    ) END::bigint AS clicks_before
             FROM (
-                SELECT item_id, clicks FROM item_daily WHERE dt = %(dt)s AND clicks >= {MANY_CLICKS}
+                SELECT item_id, clicks FROM item_daily
+                WHERE dt = (SELECT dt FROM day) AND clicks >= {MANY_CLICKS}
                 ORDER BY clicks DESC, item_id COLLATE "C" LIMIT %(count)s OFFSET %(offset)s
             ) AS top, LATERAL (
                 SELECT count(*) AS days, sum(b.clicks) AS clicks FROM item_daily AS b
                 WHERE b.item_id = top.item_id AND b.clicks >= {MANY_CLICKS}
-                  AND b.dt >= %(dt)s::date - {BASELINE_DAYS} AND b.dt < %(dt)s::date
+                  AND b.dt >= (SELECT dt - {BASELINE_DAYS} FROM day)
+                  AND b.dt < (SELECT dt FROM day)
             ) AS many
         )
         {_RISERS}
         """,
-        {
-            **{"dt": dt, "clicks": totals.clicks, "before": totals.clicks_before},
-            **{"days": totals.days_before, "limit": limit, "offset": offset, "count": count},
-        },
+        {"dt": dt, "limit": limit, "offset": offset, "count": count},
     )
 
 
-def rising_in_tail(dt: date, totals: ClickTotals, limit: int) -> Query:
+def rising_in_tail(dt: date, limit: int) -> Query:
     """The same of all items with few clicks."""
     return Query(
         f"""
-        WITH looked_at AS MATERIALIZED (
-            SELECT top.item_id, top.clicks, coalesce(before.clicks, 0)::bigint AS clicks_before
+        WITH {_TOTALS},
+        looked_at AS MATERIALIZED (
+            SELECT top.item_id, top.clicks, coalesce(b.clicks, 0)::bigint AS clicks_before
             FROM item_daily AS top LEFT JOIN (
                 SELECT item_id, sum(clicks) AS clicks FROM item_daily
                 WHERE dt >= %(dt)s::date - {BASELINE_DAYS} AND dt < %(dt)s GROUP BY item_id
-            ) AS before USING (item_id)
+            ) AS b USING (item_id)
             WHERE top.dt = %(dt)s AND top.clicks < {MANY_CLICKS}
         )
         {_RISERS}
         """,
-        {
-            **{"dt": dt, "clicks": totals.clicks, "before": totals.clicks_before},
-            "limit": limit,
-        },
+        {"dt": dt, "limit": limit},
     )
