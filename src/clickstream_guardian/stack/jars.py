@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 POM = HERE / "maven/pom.xml"
 LOCK = HERE / "maven/jars.lock"
 JAVA_SOURCES = HERE / "java"
-MAVEN_SETS = ("kafka", "iceberg-sink", "registry")
+MAVEN_SETS = ("kafka", "iceberg-sink", "registry", "spark")
 PLUGIN_SET = "connect-plugin"
 
 JarLock = Mapping[str, Mapping[str, str]]
