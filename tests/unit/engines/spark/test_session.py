@@ -27,7 +27,7 @@ def test_a_lake_on_s3_brings_its_keys() -> None:
 
 
 def test_a_database_behind_a_unix_socket_is_refused_with_the_remedy() -> None:
-    with pytest.raises(UsageError, match="TCP only.*guardian stack"):
+    with pytest.raises(UsageError, match=r"TCP only.*guardian stack"):
         catalog_properties(LakeAccess("postgresql:///shop?host=/tmp/s", "/data/lake"))
 
 
