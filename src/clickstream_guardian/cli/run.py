@@ -67,7 +67,7 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     attacks: Annotated[
-        str, typer.Option(help="none, default, or a plan of attacks as FILE.yaml.")
+        str, typer.Option(help="none, default, trial, or a plan of attacks as FILE.yaml.")
     ] = "default",
     disorder: Annotated[
         float, typer.Option(min=0, max=1, help="Share out of order within the lateness.")

@@ -40,7 +40,7 @@ class DatasetWriter:
         except OSError as error:
             self._discard()
             raise UsageError(f"Cannot write to {self._folder}: {error.strerror}.") from error
-        self._open[LABELS_FILE].write(b"session_id,attack,family\n")
+        self._open[LABELS_FILE].write(b"session_id,attack,family,strength\n")
         return self
 
     def clicks(self, lines: bytes) -> None:
@@ -53,7 +53,7 @@ class DatasetWriter:
 
     def labels(self, labels: Sequence[Label]) -> None:
         """Append the truth about injected sessions."""
-        rows = (f"{one.session_id},{one.attack},{one.family}\n" for one in labels)
+        rows = (f"{one.session_id},{one.attack},{one.family},{one.strength}\n" for one in labels)
         self._write(LABELS_FILE, "".join(rows).encode("ascii"))
 
     def __exit__(

@@ -14,7 +14,7 @@ from clickstream_guardian.lab.attacks.injection import inject
 from clickstream_guardian.lab.attacks.plan import AttackPlan, load_plan
 from clickstream_guardian.lab.batches import Batch, DayTraffic, in_arrival_order, in_session_order
 from clickstream_guardian.lab.calibration import CalibrationRow, measure_calibration
-from clickstream_guardian.lab.columns import Clicks
+from clickstream_guardian.lab.columns import Clicks, Purchases
 from clickstream_guardian.lab.dataset import (
     CLICKS_FILE,
     LABELS_FILE,
@@ -80,7 +80,7 @@ def write_dataset(
         scale: 1 is the traffic of the data set, about 50,000 sessions a day.
         days: First and last UTC day; without it the whole series (182 days, 33 million clicks).
         seed: Makes every random number.
-        attacks: `default`, `none` or the path of a YAML plan.
+        attacks: `default`, `trial`, `none` or the path of a YAML plan.
         disorder: Share of events displaced by less than the allowed lateness of 10 s.
         late: Share of events that arrive later than that.
         duplicates: Share of events that arrive twice.
@@ -185,10 +185,14 @@ class _Source:
         ids = draw_ids(day)
         clicks, purchases = draw_day(self.shop, day, ids.clean)
         self.sampler.add(self._places[day.day], clicks, purchases)
-        injection = inject(self.shop, day, self._attacks, ids.spare)
+        injection = inject(self.shop, day, self._attacks, ids.spare, clicks)
         self.attack_sessions.update(label.attack for label in injection.labels)
         self.attack_clicks += len(injection.clicks)
         self._parts_drawn += 1
         if self._progress is not None:
             self._progress(self._parts_drawn * len(self._places) // self._parts, len(self._places))
-        return DayTraffic(Clicks.join([clicks, injection.clicks]), purchases, injection.labels)
+        return DayTraffic(
+            Clicks.join([clicks, injection.clicks]),
+            Purchases.join([purchases, injection.purchases]),
+            injection.labels,
+        )

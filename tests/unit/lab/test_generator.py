@@ -69,7 +69,7 @@ def test_purchases_belong_to_sessions_and_are_unknown_as_a_pair(week: Generation
 
 def test_labels_name_the_injected_sessions_only(week: GenerationReport) -> None:
     header, *labels = _rows(week.labels_file)
-    assert header == ["session_id", "attack", "family"]
+    assert header == ["session_id", "attack", "family", "strength"]
     assert len(labels) == sum(week.attack_sessions.values()) > 0
     injected = {row[0] for row in labels}
     assert len(injected) == len(labels)

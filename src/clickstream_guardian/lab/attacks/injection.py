@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,14 @@ import numpy as np
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.lab.attacks.families import FAMILIES
 from clickstream_guardian.lab.attacks.plan import Attack, AttackPlan
-from clickstream_guardian.lab.columns import Clicks, Index, Ints
+from clickstream_guardian.lab.attacks.scene import (
+    CleanSessions,
+    Scene,
+    Visit,
+    no_purchases,
+    unique_in_order,
+)
+from clickstream_guardian.lab.columns import Clicks, Index, Ints, Purchases
 from clickstream_guardian.lab.days import Day, Stream
 from clickstream_guardian.lab.traffic import Shop
 
@@ -29,11 +37,12 @@ _NO_CLICKS = Clicks(
 
 @dataclass(frozen=True)
 class Label:
-    """The truth about one injected session."""
+    """The truth about one injected session: which attack, and how well hidden."""
 
     session_id: int
     attack: str
     family: str
+    strength: str
 
 
 @dataclass(frozen=True)
@@ -41,39 +50,59 @@ class Injection:
     """The attacking sessions of one part of a day."""
 
     clicks: Clicks
+    purchases: Purchases
     labels: tuple[Label, ...]
 
 
-def inject(shop: Shop, day: Day, plan: AttackPlan, spare_ids: Ints) -> Injection:
+def inject(
+    shop: Shop, day: Day, plan: AttackPlan, spare_ids: Ints, clean_clicks: Clicks
+) -> Injection:
     """The attacks that the plan puts on this part of the day.
+
+    Args:
+        shop: catalogue and public.
+        day: the part of the day.
+        plan: which attacks, and how many.
+        spare_ids: session ids that no clean session has.
+        clean_clicks: the day's clean sessions, from which mimics and controls copy.
 
     Raises:
         UsageError: The plan asks for more than there are ids for, or than fits in memory.
     """
     generator = day.stream(Stream.ATTACKS)
-    counts = [int(attack.share * day.sessions + generator.random()) for attack in plan.attacks]
-    _check_size(day, plan, counts, len(spare_ids))
-    chosen = [attack for attack, n in zip(plan.attacks, counts, strict=True) for _ in range(n)]
-    labels = tuple(
-        Label(int(session_id), attack.name, attack.family)
-        for session_id, attack in zip(spare_ids[: len(chosen)], chosen, strict=True)
-    )
-    picker = _ItemPicker(generator, shop, day)
-    clicks = [
-        _session(generator, shop, day, attack, picker, label.session_id)
-        for attack, label in zip(chosen, labels, strict=True)
+    counts = [
+        int(attack.share * day.sessions / attack.sessions + generator.random())
+        for attack in plan.attacks
     ]
-    return Injection(Clicks.join([_NO_CLICKS, *clicks]), labels)
+    _check_size(day, plan, counts, len(spare_ids))
+    clean = CleanSessions.of(clean_clicks)
+    ids = iter(spare_ids.tolist())
+    clicks, purchases, labels = [_NO_CLICKS], [no_purchases()], []
+    for attack, count in zip(plan.attacks, counts, strict=True):
+        for start_ms, visits in _occasions(generator, shop, day, clean, attack, count):
+            for visit in visits:
+                session_id = next(ids)
+                labels.append(Label(session_id, attack.name, attack.family, attack.strength))
+                clicks.append(_clicks(shop, day, session_id, start_ms, visit))
+                if len(visit.bought_item):
+                    purchases.append(_purchases(shop, session_id, start_ms, visit))
+    return Injection(Clicks.join(clicks), Purchases.join(purchases), tuple(labels))
 
 
 def _check_size(day: Day, plan: AttackPlan, counts: list[int], ids: int) -> None:
-    if sum(counts) > ids:
+    sessions = sum(
+        count * round(attack.most_sessions)
+        for attack, count in zip(plan.attacks, counts, strict=True)
+    )
+    if sessions > ids:
         raise UsageError(
-            f"The attacks ask for {sum(counts):,} sessions on {day.day}, where {ids:,} ids are "
+            f"The attacks ask for {sessions:,} sessions on {day.day}, where {ids:,} ids are "
             f"left; lower their shares."
         )
     clicks = sum(
-        count * FAMILIES[attack.family].clicks({w: r.high for w, r in attack.parameters.items()})
+        count
+        * attack.most_sessions
+        * FAMILIES[attack.family].clicks({w: r.high for w, r in attack.parameters.items()})
         for attack, count in zip(plan.attacks, counts, strict=True)
     )
     if clicks > MOST_CLICKS_A_DAY:
@@ -83,25 +112,45 @@ def _check_size(day: Day, plan: AttackPlan, counts: list[int], ids: int) -> None
         )
 
 
-def _session(
+def _occasions(
     generator: np.random.Generator,
     shop: Shop,
     day: Day,
+    clean: CleanSessions,
     attack: Attack,
-    picker: _ItemPicker,
-    session_id: int,
-) -> Clicks:
-    numbers = {
-        word: generator.uniform(span.low, span.high) for word, span in attack.parameters.items()
-    }
-    start = day.start_ms + generator.uniform(attack.hours.low, attack.hours.high) * _HOUR_MS
-    visit = FAMILIES[attack.family].build(generator, numbers, picker.distinct)
+    count: int,
+) -> Iterator[tuple[int, tuple[Visit, ...]]]:
+    """Each time the attack happens: when it begins, and its sessions."""
+    picker = _ItemPicker(generator, shop, day)
+    scene = Scene(generator, attack.strength, picker.distinct, picker.shelf, clean)
+    for _ in range(count):
+        numbers = {
+            word: generator.uniform(span.low, span.high) for word, span in attack.parameters.items()
+        }
+        start = day.start_ms + generator.uniform(attack.hours.low, attack.hours.high) * _HOUR_MS
+        visits = FAMILIES[attack.family].build(scene, numbers)
+        yield int(min(start, day.start_ms + 24 * _HOUR_MS - 1)), visits
+
+
+def _clicks(shop: Shop, day: Day, session_id: int, start_ms: int, visit: Visit) -> Clicks:
     return Clicks(
         session_id=np.full(len(visit.item), session_id, dtype=np.int64),
-        at_ms=int(min(start, day.start_ms + 24 * _HOUR_MS - 1)) + visit.elapsed_ms,
+        at_ms=start_ms + visit.elapsed_ms,
         ordinal=np.arange(len(visit.item), dtype=np.int32),
         item=visit.item.astype(np.int32),
         category=np.full(len(visit.item), shop.contexts.usual(day), dtype=np.uint8),
+    )
+
+
+def _purchases(shop: Shop, session_id: int, start_ms: int, visit: Visit) -> Purchases:
+    count = len(visit.bought_item)
+    return Purchases(
+        session_id=np.full(count, session_id, dtype=np.int64),
+        at_ms=start_ms + visit.bought_ms,
+        ordinal=np.arange(count, dtype=np.int32),
+        item=visit.bought_item.astype(np.int32),
+        price=shop.catalogue.price[visit.bought_item],
+        quantity=visit.quantity.astype(np.int32),
     )
 
 
@@ -120,12 +169,15 @@ class _ItemPicker:
         for _ in range(_DRAWS):
             community = self.shop.browser.draw_communities(self.generator, count)
             drawn = np.searchsorted(table, community + self.generator.random(count), "right")
-            found = _unique_in_order(np.concatenate([found, drawn]))
+            found = unique_in_order(np.concatenate([found, drawn]))
             if len(found) >= count:
                 return found[:count]
-        return _unique_in_order(np.concatenate([found, np.arange(len(table))]))[:count]
+        return unique_in_order(np.concatenate([found, np.arange(len(table))]))[:count]
 
-
-def _unique_in_order(items: Index) -> Index:
-    first = np.unique(items, return_index=True)[1]
-    return items[np.sort(first)]
+    def shelf(self) -> Index:
+        """All items of one community, by their ids, from one of them on."""
+        ends = self.shop.catalogue.community_end
+        community = int(self.generator.integers(len(ends)))
+        begin = 0 if community == 0 else int(ends[community - 1])
+        items = np.arange(begin, int(ends[community]))
+        return items[np.argsort(self.shop.catalogue.item_id[items], kind="stable")]

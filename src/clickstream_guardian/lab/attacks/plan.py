@@ -12,13 +12,15 @@ from typing import NoReturn
 import yaml
 
 from clickstream_guardian.errors import UsageError
-from clickstream_guardian.lab.attacks.families import FAMILIES, Limit
+from clickstream_guardian.lab.attacks.families import FAMILIES
+from clickstream_guardian.lab.attacks.scene import Limit, Strength
 
 MOST_CLICKS = 200_000
 """The longest attacking session that a plan may ask for."""
 
 _REQUIRED = ("attack", "family", "share", "parameters")
-_OPTIONAL = ("hours",)
+_OPTIONAL = ("hours", "strength")
+_BUILT_IN = ("default", "trial")
 _SHARE = Limit("Attacking sessions beside the day's clean ones.", 0, 0.1)
 _HOURS = Limit("Hours of the day (UTC) in which the sessions begin.", 0, 24)
 
@@ -39,7 +41,7 @@ class Attack:
     """One entry of the plan.
 
     `share` is the number of attacking sessions beside a day's clean ones, `hours` the hours of
-    the day (UTC) in which they begin.
+    the day (UTC) in which they begin, `strength` how well they hide.
     """
 
     name: str
@@ -47,6 +49,19 @@ class Attack:
     share: float
     hours: Range
     parameters: Mapping[str, Range]
+    strength: Strength = Strength.NAIVE
+
+    @property
+    def sessions(self) -> float:
+        """Sessions of one occasion in the mean; 1 where the family attacks one by one."""
+        size = self.parameters.get("sessions")
+        return 1.0 if size is None else (size.low + size.high) / 2
+
+    @property
+    def most_sessions(self) -> float:
+        """Sessions of one occasion at the most."""
+        size = self.parameters.get("sessions")
+        return 1.0 if size is None else size.high
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,9 @@ class AttackPlan:
 
 
 def load_plan(choice: str) -> AttackPlan:
-    """The plan called `default` or `none`, or read from a YAML file.
+    """The plan called `default`, `trial` or `none`, or read from a YAML file.
+
+    `trial` holds every family in every strength, and the controls: what rules are judged by.
 
     Raises:
         UsageError: The file cannot be read or says something a plan cannot; the sentence names
@@ -65,15 +82,16 @@ def load_plan(choice: str) -> AttackPlan:
     """
     if choice == "none":
         return AttackPlan()
-    if choice == "default":
-        file = resources.files(__package__) / "default.yaml"
-        return _Reader("default.yaml").plan(file.read_text(encoding="utf-8"))
+    if choice in _BUILT_IN:
+        file = resources.files(__package__) / f"{choice}.yaml"
+        return _Reader(file.name).plan(file.read_text(encoding="utf-8"))
     try:
         text = Path(choice).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(
-            f"Cannot read the attack plan {choice}: {reason}; give none, default or a YAML file."
+            f"Cannot read the attack plan {choice}: {reason}; give none, default, trial "
+            "or a YAML file."
         ) from error
     return _Reader(choice).plan(text)
 
@@ -120,8 +138,22 @@ class _Reader:
             family=family,
             share=self.range(fields["share"], f"{place}.share", _SHARE, one=True).low,
             hours=self.range(hours, f"{place}.hours", _HOURS) if hours else _ALL_DAY,
+            strength=self.strength(fields.get("strength"), f"{place}.strength", family),
             parameters=self.parameters(fields["parameters"], f"{place}.parameters", family),
         )
+
+    def strength(self, node: yaml.Node | None, place: str, family: str) -> Strength:
+        if FAMILIES[family].control:
+            if node is not None:
+                self.fail(node, f"{place}: {family} is a control and has no strength; remove it.")
+            return Strength.CONTROL
+        words = [one.value for one in Strength if one is not Strength.CONTROL]
+        if node is None:
+            return Strength.NAIVE
+        value = self.text(node, place)
+        if value not in words:
+            self.fail(node, f"{place} is {value!r}; the strengths are {', '.join(words)}.")
+        return Strength(value)
 
     def parameters(self, node: yaml.Node, place: str, family: str) -> dict[str, Range]:
         limits = FAMILIES[family].parameters

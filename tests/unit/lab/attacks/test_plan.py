@@ -31,7 +31,8 @@ def _load(folder: Path, text: str) -> AttackPlan:
 
 def test_default_has_both_families_and_a_small_share() -> None:
     plan = load_plan("default")
-    assert {attack.family for attack in plan.attacks} == set(FAMILIES)
+    assert {attack.family for attack in plan.attacks} == {"runaway_burst", "fast_bot"}
+    assert set(FAMILIES) >= {attack.family for attack in plan.attacks}
     assert sum(attack.share for attack in plan.attacks) == pytest.approx(0.0004)
 
 
@@ -63,6 +64,8 @@ def test_a_plan_is_read_whole(tmp_path: Path) -> None:
         (8, "[10, 20]", "[10, 20, 30]", r"a pair \[low, high\]"),
         (8, "[10, 20]", "{low: 3}", "must be a number, or a pair"),
         (5, "share: 0.001", "hours: 3", "'hours' is there twice"),
+        (4, "share: 0.001", "strength: fierce\n    share: 0.001", "the strengths are naive, jitt"),
+        (4, "runaway_burst", "bulk_order\n    strength: naive", "is a control and has no strength"),
         (1, "attacks:", "attack:", "'attack' is not known; the words are attacks"),
     ],
 )
@@ -107,7 +110,9 @@ def test_not_a_plan_at_all(tmp_path: Path, text: str, sentence: str) -> None:
 
 
 def test_unreadable_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"Cannot read the attack plan .*; give none, default"):
+    with pytest.raises(
+        UsageError, match=r"Cannot read the attack plan .*; give none, default, trial"
+    ):
         load_plan(str(tmp_path / "none.yaml"))
     (tmp_path / "latin.yaml").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="it is not UTF-8 text"):
