@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -16,7 +17,7 @@ from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.model import Anomaly, Status
 from clickstream_guardian.detector.state import BucketState, DetectorConfig, PartitionKey
 from clickstream_guardian.rules.loader import parse_rule
-from tests.parity.oracle import OracleAnomaly, OracleEvent, final_anomalies
+from tests.parity.oracle import OracleAnomaly, OracleEvent, final_anomalies, in_time
 
 FIXTURE = [HealthCheck.function_scoped_fixture]
 S = 1_000_000
@@ -117,21 +118,25 @@ class Host:
             [e for e in stream.events if e.partition == p] for p in range(stream.partitions)
         ]
         self.rows: dict[str, Anomaly] = {}
+        self.late: list[int] = []
         self.state = self.fresh()
 
     def fresh(self) -> BucketState:
         start = [arrival(p, [], 0) for p in range(len(self.logs))]
         return advance(self.config, BucketState(), start).state
 
-    def feed(self, ends: list[int], *, silent: bool = False, ended: bool = False) -> None:
+    def feed(self, ends: list[int], **flags: bool) -> None:
         arrivals = []
         for p, end in enumerate(ends):
             offset = self.state.partitions[key(p)].next_offset
             events = self.logs[p][offset : max(offset, end)]
-            arrivals.append(arrival(p, events, offset, silent=silent, ended=ended))
+            arrivals.append(arrival(p, events, offset, **flags))
         step = advance(self.config, self.state, arrivals)
         self.state = step.state
         self.rows |= {a.anomaly_id: a for a in step.anomalies}
+        given = {a.key: a.events for a in arrivals}
+        for k, late in step.late.items():
+            self.late += [int(i) for i in given[k].filter(late)["event_id"]]
 
     def crash(self) -> None:
         points, settled = self.state.resume_points(), self.state.settled_us
@@ -208,8 +213,21 @@ def test_a_crash_after_any_call_changes_nothing(stream: Stream, data: st.DataObj
 def test_silence_closes_windows_but_shuts_nobody_out(stream: Stream, data: st.DataObject) -> None:
     host = Host(stream, replace(CONFIG, idle_us=5 * S))
     for cut in stream.cuts:
-        host.feed(ends_at(stream, cut), silent=data.draw(st.booleans()))
+        quiet = data.draw(st.booleans())
+        host.feed(ends_at(stream, cut), silent=quiet or data.draw(st.booleans()), quiet=quiet)
     assert host.finish() == expected(stream)
+
+
+@given(streams())
+@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURE)
+def test_late_events_are_handed_back_each_once(stream: Stream) -> None:
+    host = Host(stream)
+    for cut in stream.cuts:
+        host.feed(ends_at(stream, cut))
+    host.finish()
+    taken = in_time(stream.events, CONFIG.lateness_us)
+    late = Counter(e.event_id for e in stream.events) - Counter(e.event_id for e in taken)
+    assert Counter(host.late) == late
 
 
 @given(streams())

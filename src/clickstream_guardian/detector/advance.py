@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from clickstream_guardian.detector.evaluate import (
@@ -54,6 +55,7 @@ class Arrival:
         next_offset: offset after the last of them.
         promised_us: no event of this partition before this time is still to come.
         silent: the partition has been read to its present end.
+        quiet: it is silent, and has been for so long that it holds no window open.
         ended: nothing more will ever come.
     """
 
@@ -63,15 +65,22 @@ class Arrival:
     next_offset: int
     promised_us: int = NEVER
     silent: bool = False
+    quiet: bool = False
     ended: bool = False
 
 
 @dataclass(frozen=True)
 class Step:
-    """The state after a call, and the anomalies that are new or have changed in it."""
+    """The state after a call, and what came of it.
+
+    Attributes:
+        anomalies: those that are new or have changed.
+        late: which of an arrival's events are late, for the partitions that had any.
+    """
 
     state: BucketState
     anomalies: tuple[Anomaly, ...]
+    late: Mapping[PartitionKey, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def advance(config: DetectorConfig, state: BucketState, arrivals: Sequence[Arrival]) -> Step:
@@ -85,28 +94,31 @@ def advance(config: DetectorConfig, state: BucketState, arrivals: Sequence[Arriv
         state: what the last call returned; it is not changed.
         arrivals: at most one per partition.
     """
-    partitions, chunk = _admit(config, state, arrivals)
+    partitions, chunk, late = _admit(config, state, arrivals)
     moved = replace(state, partitions=partitions)
-    closed_us = max(state.closed_us, moved.watermark(config.lateness_us, config.idle_us))
+    closed_us = max(state.settled_us, moved.watermark(config.lateness_us, config.idle_us))
     if not len(chunk.events) and closed_us == state.closed_us:
-        return Step(_settle(config, moved), ())
+        return Step(_settle(config, moved), (), late)
     logged, fresh = _log(config, moved, chunk)
     judged, anomalies = _judge(config, logged, fresh, closed_us)
-    return Step(_settle(config, replace(judged, closed_us=closed_us)), anomalies)
+    return Step(_settle(config, replace(judged, closed_us=closed_us)), anomalies, late)
 
 
 def _admit(
     config: DetectorConfig, state: BucketState, arrivals: Sequence[Arrival]
-) -> tuple[dict[PartitionKey, PartitionState], Chunk]:
+) -> tuple[dict[PartitionKey, PartitionState], Chunk, dict[PartitionKey, npt.NDArray[np.bool_]]]:
     """Judge lateness per partition; keep what is in time and of a kind that rules look at."""
     wanted = {rule.events for rule in config.rules}
     partitions = dict(state.partitions)
     kept = []
+    late_ones = {}
     for arrival in arrivals:
         before = partitions.get(arrival.key, PartitionState(concerned=arrival.kind in wanted))
         at = arrival.events["occurred_at"].to_physical().to_numpy()
         late = late_mask(at, before.newest_us, config.lateness_us)
         late_count = int(late.sum())
+        if late_count:
+            late_ones[arrival.key] = late
         partitions[arrival.key] = replace(
             before,
             next_offset=arrival.next_offset,
@@ -114,6 +126,7 @@ def _admit(
             late_count=before.late_count + late_count,
             promised_us=max(before.promised_us, arrival.promised_us),
             silent=arrival.silent,
+            quiet=arrival.quiet,
             ended=arrival.ended,
         )
         if before.concerned and len(at):
@@ -121,7 +134,7 @@ def _admit(
             kept.append(_log_columns(events))
     events = pl.concat(kept) if kept else pl.DataFrame(schema=LOG_SCHEMA)
     newest = int(events["at"].max()) if len(events) else NEVER  # type: ignore[arg-type]
-    return partitions, Chunk(events, newest, state.partitions)
+    return partitions, Chunk(events, newest, state.partitions), late_ones
 
 
 def _log_columns(events: pl.DataFrame) -> pl.DataFrame:

@@ -48,6 +48,7 @@ class PartitionState:
         promised_us: the host's word that no event before this time is still to come.
         ended: nothing more will ever come.
         silent: at the end of what there is for now (an idle partition of a live log).
+        quiet: silent for so long that windows close without it.
         concerned: whether the rules look at its kind of event.
     """
 
@@ -57,6 +58,7 @@ class PartitionState:
     promised_us: int = NEVER
     ended: bool = False
     silent: bool = False
+    quiet: bool = False
     concerned: bool = True
 
     def watermark(self, lateness_us: int) -> int:
@@ -169,12 +171,14 @@ class BucketState:
 
         Args:
             lateness_us: the allowed lateness.
-            idle_us: leave out silent partitions that are more than this behind the newest; None
-                leaves out none (what can still change a window, rather than what is waited for).
+            idle_us: leave out quiet partitions, and silent ones that are more than this behind
+                the newest; None leaves out none (what can still change a window, rather than what
+                is waited for).
         """
-        open_ones = [p for p in self.partitions.values() if p.concerned and not p.ended]
+        concerned = [p for p in self.partitions.values() if p.concerned]
+        open_ones = [p for p in concerned if not (p.ended or (p.quiet and idle_us is not None))]
         if not open_ones:
-            return ALWAYS if any(p.concerned for p in self.partitions.values()) else NEVER
+            return ALWAYS if concerned else NEVER
         marks = [(p.watermark(lateness_us), p.silent) for p in open_ones]
         newest = max(mark for mark, _ in marks)
         behind = NEVER if idle_us is None or newest == NEVER else newest - idle_us

@@ -9,6 +9,7 @@ no seal: see ``docs/decisions/0002-event-identity.md``.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import polars_hash as plh
 import pyarrow as pa
@@ -86,8 +87,13 @@ def ids_to_arrow(ids: pl.Series) -> pa.FixedSizeBinaryArray:
 
 def ids_from_arrow(ids: pa.FixedSizeBinaryArray) -> pl.Series:
     """The inverse of ``ids_to_arrow``; ids are never null."""
-    raw = np.frombuffer(ids.buffers()[1], dtype=">u8")
-    words = raw.reshape(-1, 2)[ids.offset : ids.offset + len(ids)]
+    raw = np.frombuffer(ids.buffers()[1], dtype=np.uint8)
+    return ids_from_octets(raw.reshape(-1, 16)[ids.offset : ids.offset + len(ids)])
+
+
+def ids_from_octets(octets: npt.NDArray[np.uint8]) -> pl.Series:
+    """Ids whose bytes are the rows of a matrix, 16 wide."""
+    words = np.ascontiguousarray(octets).view(">u8")
     high = pl.Series(words[:, 0].astype(np.uint64)).cast(pl.UInt128)
     low = pl.Series(words[:, 1].astype(np.uint64)).cast(pl.UInt128)
     return (high * _WORD + low).alias("event_id")

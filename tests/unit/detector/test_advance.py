@@ -34,9 +34,9 @@ def clicks(
     )
 
 
-def feed(state: BucketState, events: pl.DataFrame, *, ended: bool = False) -> Step:
+def feed(state: BucketState, events: pl.DataFrame, **flags: bool) -> Step:
     done = state.partitions[KEY].next_offset if KEY in state.partitions else 0
-    return advance(CONFIG, state, [Arrival(KEY, "click", events, done + len(events), ended=ended)])
+    return advance(CONFIG, state, [Arrival(KEY, "click", events, done + len(events), **flags)])
 
 
 def found(events: pl.DataFrame) -> dict[str, list[tuple[str, float]]]:
@@ -140,3 +140,20 @@ def test_a_rule_without_a_lower_bound_looks_at_every_session() -> None:
     events = clicks([0.0] * 3 + [1.0] * 8, ["i"])
     step = advance(config, BucketState(), [Arrival(KEY, "click", events, 11, ended=True)])
     assert {a.measures["clicks"] for a in step.anomalies} == {11}
+
+
+def test_quiet_closes_a_window_and_an_event_in_time_reopens_it() -> None:
+    started = feed(BucketState(), clicks(np.linspace(0, 6, 60).tolist(), MANY))
+    assert [a.status for a in started.anomalies] == ["open"]
+    quiet = feed(started.state, clicks([]), silent=True, quiet=True)
+    assert [a.status for a in quiet.anomalies] == ["final"]
+    again = feed(quiet.state, clicks([7.0], MANY))
+    assert [(a.status, a.event_count) for a in again.anomalies] == [("open", 61)]
+    closed = feed(again.state, clicks([30.0], MANY))
+    assert [(a.status, a.event_count) for a in closed.anomalies] == [("final", 61)]
+
+
+def test_a_step_tells_which_events_were_late() -> None:
+    step = feed(BucketState(), clicks([20.0, 9.9, 10.0, 9.8]))
+    assert step.late[KEY].tolist() == [False, True, False, True]
+    assert feed(step.state, clicks([20.0])).late == {}

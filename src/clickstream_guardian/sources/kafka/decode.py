@@ -1,5 +1,6 @@
 """Messages of the log become events or rejections; the writer's schema is found by its id.
 
+This is the definition, one message after the other; ``columns`` does the same for many at once.
 The same checks, with the same reason codes, as the landing path's ``RawRow`` in Java; a test
 against the running stack holds the two equal.
 """
@@ -20,7 +21,9 @@ from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.events.rejections import Reason
 from clickstream_guardian.events.schemas import arrow_schema, avro_schema
 from clickstream_guardian.sources.kafka.avro import HEADER_BYTES, MAGIC
-from clickstream_guardian.sources.kafka.registry import UnknownSchemaError
+from clickstream_guardian.sources.kafka.unknown import UnknownSchemaError
+
+_PRICE_LIMIT = 10**10  # decimal(12, 2)
 
 
 @dataclass(frozen=True)
@@ -114,4 +117,13 @@ def _oddity(row: dict[str, Any], received_at: datetime) -> Reason | None:
         return Reason.TIME_OUT_OF_RANGE
     if not EARLIEST <= at.astimezone(UTC) <= received_at + FUTURE_TOLERANCE:
         return Reason.TIME_OUT_OF_RANGE
+    return _unholdable(row)
+
+
+def _unholdable(row: dict[str, Any]) -> Reason | None:
+    """Why a number is legal in Avro, and too large for the field's own type."""
+    if not -(1 << 31) <= (row.get("quantity") or 0) < 1 << 31:
+        return Reason.BAD_QUANTITY
+    if abs(row.get("price") or 0) >= _PRICE_LIMIT:
+        return Reason.BAD_PRICE
     return None

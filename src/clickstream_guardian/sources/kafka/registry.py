@@ -12,6 +12,7 @@ import httpx
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import CLICK, PURCHASE
 from clickstream_guardian.events.schemas import avro_files
+from clickstream_guardian.sources.kafka.unknown import UnknownSchemaError
 
 SUBJECTS = MappingProxyType(
     {
@@ -24,10 +25,6 @@ SUBJECTS = MappingProxyType(
 
 COMPATIBILITY = "BACKWARD"
 """A new version must be able to read what the version before has written."""
-
-
-class UnknownSchemaError(GuardianError):
-    """The registry knows no schema of this id."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from clickstream_guardian.events.rejections import Reason
 from clickstream_guardian.events.schemas import arrow_schema, avro_schema
 from clickstream_guardian.sources.kafka.avro import encode
 from clickstream_guardian.sources.kafka.decode import Arrived, DecodedMessages, MessageDecoder
-from clickstream_guardian.sources.kafka.registry import UnknownSchemaError
+from clickstream_guardian.sources.kafka.unknown import UnknownSchemaError
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ROW = {
