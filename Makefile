@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-.PHONY: help setup setup-dev demo test test-embedded check docs format bench lock clean minio test-minio
+.PHONY: help setup setup-dev demo test test-embedded check docs format bench bench-api load lock clean minio test-minio
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -60,6 +60,12 @@ bench: setup-dev ## The measurements behind docs/benchmarks.md (minutes; wants a
 	PYTHONPATH=. $(BIN)/python bench/live.py
 	PYTHONPATH=. $(BIN)/python bench/history.py
 	PYTHONPATH=. $(BIN)/python bench/scale.py
+
+bench-api: setup-dev ## The highest constant rate that the API holds, over a million anomalies
+	PYTHONPATH=. $(BIN)/python bench/api.py
+
+load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a million anomalies
+	PYTHONPATH=. $(BIN)/python bench/load.py
 
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 RESULTS = Path(__file__).parent / "results"
+_LOAD_BEFORE = os.getloadavg()[0]  # at import: later it would be the measurement's own
 
 
 def machine() -> dict[str, Any]:
@@ -28,7 +29,7 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],
+        "load_before": round(_LOAD_BEFORE, 2),
     }
 
 

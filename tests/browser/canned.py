@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from clickstream_guardian.api.parameters import BUCKET_SECONDS
+
 LAST_DAY = date(2014, 4, 28)
 DAY_COUNT = 28
 ODD_SESSION = "<img src=x onerror=alert(1)>/a b?&=*_[x](y)"
@@ -220,7 +222,9 @@ class Routes:
 
     def anomalies_timeline(self, query: dict[str, str]) -> tuple[int, Any]:
         bucket = query.get("bucket", "5m")
-        length = int(bucket[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[bucket[-1]]
+        if bucket not in BUCKET_SECONDS:
+            return problem(422, f"bucket: {bucket!r} is none of {', '.join(BUCKET_SECONDS)}.")
+        length = BUCKET_SECONDS[bucket]
         as_of = datetime.fromisoformat(query.get("as_of", instant(self.world.newest)))
         end = (int(as_of.timestamp()) // length + 1) * length
         count = int(query.get("hours", 24)) * 3600 // length

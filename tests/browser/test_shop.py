@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import time
+from urllib.parse import quote_plus
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -43,9 +44,11 @@ def test_the_overview_shows_the_newest_full_day(shop: Shop, open_page: Open) -> 
     expect(page.locator(".cg-head p")).to_contain_text("Wed 9 Apr 2014, UTC")
     expect(card(page, "Sessions")).to_contain_text(f"{day['unique_sessions']:,}")
     expect(card(page, "Clicks")).to_contain_text(f"{day['total_clicks']:,}")
-    compared = card(page, "Sessions").inner_text().replace("\n", " ")
-    assert re.search(r"[▲▼●] [+−±][\d.]+ % day before", compared)
-    assert re.search(r"[▲▼●] [+−±][\d.]+ % week before", compared)
+    beside = " ".join(card(page, "Sessions").inner_text().split())
+    for name, dt in (("day before", "2014-04-08"), ("week before", "2014-04-02")):
+        other = next(day for day in shop.days() if day["dt"] == dt)
+        number = f"{other['unique_sessions']:,}"
+        assert re.search(rf"{name} {number} [▲▼●] [+−±][\d.]+ %", beside)
     expect(page.locator(".st-key-ticker a").first).to_be_visible()
     expect(page).to_have_title("Overview · Guardian")
 
@@ -58,6 +61,14 @@ def test_the_anomalies_are_all_there(shop: Shop, open_page: Open) -> None:
     expect(page.locator(".st-key-card-timeline")).to_contain_text(f"{len(found)} anomalies")
     expect(page.locator(".st-key-card-rules")).to_contain_text("BOT_LIKE")
     expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+
+
+@pytest.mark.parametrize("period", ["1 h", "6 h", "24 h", "7 d", "30 d"])
+def test_every_period_has_its_timeline(shop: Shop, open_page: Open, period: str) -> None:
+    page = open_page(f"{shop.url}/anomalies?period={quote_plus(period)}")
+    expect(page.get_by_role("radio", name=period)).to_be_checked()
+    expect(page.locator(".st-key-card-timeline h2")).to_contain_text("over time")
+    expect(page.locator(".cg-empty.bad")).to_have_count(0)
 
 
 def test_daily_metrics_draw_what_the_address_says_and_give_csv(shop: Shop, open_page: Open) -> None:

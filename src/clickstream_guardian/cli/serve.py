@@ -114,7 +114,9 @@ def create(
         typer.echo(json.dumps({"key_id": made.key_id, "name": made.name, "key": made.secret}))
         return
     typer.echo(made.secret)
-    shared(context).notes.print("Keep it now: it is not shown again. Send it as X-API-Key.")
+    shared(context).notes.print(
+        "Keep it now: it is not shown again. Send it as `Authorization: Bearer KEY`."
+    )
 
 
 @keys_app.command("list")

@@ -21,6 +21,7 @@ SEVERITY_COLOURS = {
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 ACCENT = "#4a7de0"
 QUIET = "#8a96ab"
+LOST = "#d8393e"
 
 Chart = alt.Chart | alt.LayerChart
 Rows = list[dict[str, Any]]
@@ -164,6 +165,7 @@ def funnel(found: views.Funnel, names: dict[str, str], height: int = 300) -> Cha
             "share": float(step.share_ratio or 0),
             "drop": words.percent(step.drop_ratio),
             "text": f"{words.count(step.sessions)}  ·  {words.percent(step.share_ratio)}",
+            "lost": "" if step.drop_ratio is None else f"▼ {words.percent(step.drop_ratio)} lost",
         }
         for step in found.steps
     ]
@@ -198,7 +200,11 @@ def funnel(found: views.Funnel, names: dict[str, str], height: int = 300) -> Cha
     text = base.mark_text(
         fontSize=14, fontWeight=600, dy=0, color=QUIET, align="left", dx=12
     ).encode(x=alt.X("to:Q"), text="text:N")
-    return finish(layers(drawn, text), height)
+    half_a_step = height / max(1, len(rows)) / 2
+    lost = base.mark_text(fontSize=12, fontWeight=600, dy=-half_a_step, color=LOST).encode(
+        x=alt.XDatum(0), text="lost:N"
+    )
+    return finish(layers(drawn, text, lost), height)
 
 
 def time_axis(span: timedelta) -> alt.Axis:

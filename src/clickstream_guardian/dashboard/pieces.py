@@ -16,10 +16,17 @@ SEVERITIES = ("critical", "high", "medium", "low")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A change against another day: relative, or None where there is nothing to compare with."""
+    """Another day beside the one shown.
+
+    Attributes:
+        change: Relative change since that day; None where there is nothing to compare with.
+        against: Which day that is.
+        value: That day's number as shown.
+    """
 
     change: float | None
     against: str
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,7 @@ def sidebar_state(mood: str, message: str, lines: Iterable[str]) -> str:
 
 def _figure(card: Figure) -> str:
     known = [one for one in card.comparisons if one.change is not None]
-    changes = "".join(_comparison(one.change or 0.0, one.against) for one in known)
+    changes = "".join(map(_comparison, known))
     if card.comparisons and not known:
         changes = "<span>no earlier day to compare</span>"
     note = f'<div class="cg-note">{escape(card.note)}</div>' if card.note else ""
@@ -168,12 +175,15 @@ def _figure(card: Figure) -> str:
     )
 
 
-def _comparison(change: float, against: str) -> str:
+def _comparison(one: Comparison) -> str:
+    change = one.change or 0.0
     kind, sign = ("up", "▲") if change > 0 else ("down", "▼")
     if abs(change) < 0.0005:
         kind, sign = "same", "●"
-    text = words.signed_percent(change)
-    return f'<span><b class="cg-{kind}">{sign} {text}</b> {escape(against)}</span>'
+    return (
+        f"<span><span>{escape(one.against)}</span> <i>{escape(one.value)}</i> "
+        f'<b class="cg-{kind}">{sign} {words.signed_percent(change)}</b></span>'
+    )
 
 
 def _bar(row: Bar) -> str:

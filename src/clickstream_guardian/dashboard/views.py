@@ -186,6 +186,7 @@ class TrendingItem(View):
     clicks: int
     share_ratio: Decimal
     baseline_share_ratio: Decimal
+    change_ratio: Decimal
     growth_ratio: Decimal | None
 
 

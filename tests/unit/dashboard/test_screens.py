@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 
+from clickstream_guardian.api.parameters import BUCKET_SECONDS
 from clickstream_guardian.dashboard import views
-from clickstream_guardian.dashboard.screens import anomalies, daily, days, funnel, overview, session
+from clickstream_guardian.dashboard.screens import (
+    anomalies,
+    daily,
+    days,
+    funnel,
+    items,
+    overview,
+    session,
+)
 from tests.browser.canned import ODD_SESSION, Routes, anomaly, demo_world
 
 
@@ -81,6 +90,12 @@ def test_a_row_holds_what_the_file_needs() -> None:
     assert row["severity"] == [one.severity]
 
 
+def test_the_api_knows_the_bucket_of_every_period() -> None:
+    for period in anomalies.PERIODS.values():
+        seconds = BUCKET_SECONDS[period.bucket]
+        assert 20 <= period.hours * 3600 / seconds <= 400
+
+
 def test_direct_purchases_stand_outside_the_steps() -> None:
     _, body = Routes(demo_world()).metrics_funnel("2014-04-28", {})
     rows = funnel.rows(views.Funnel.model_validate(body))
@@ -94,6 +109,15 @@ def test_a_day_without_a_ratio_is_not_drawn_as_zero() -> None:
     assert daily.points_of((day,), daily.BY_NAME["Conversion rate"]) == []
     assert daily.row(day)["conversion_rate"] is None
     assert daily.row(day)["dt"] == date(2014, 4, 28)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(None, "new"), ("22.84", "× 22.8"), ("100", "× 100.0"), ("8078", "> × 100")]
+)
+def test_growth_from_next_to_nothing_is_not_a_number(ratio: str | None, text: str) -> None:
+    _, body = Routes(demo_world()).items_trending({"limit": "1"})
+    one = views.TrendingItem.model_validate(body["items"][0] | {"growth_ratio": ratio})
+    assert items.growth(one) == text
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ PERIODS = {
     "1 h": Period(1, "1m"),
     "6 h": Period(6, "5m"),
     "24 h": Period(24, "15m"),
-    "7 d": Period(168, "2h"),
-    "30 d": Period(720, "12h"),
+    "7 d": Period(168, "1h"),
+    "30 d": Period(720, "6h"),
     ALL: Period(8784, "1d"),
 }
 

@@ -82,14 +82,13 @@ def _comparison(
 ) -> pieces.Comparison:
     """The first step compares its sessions, the others their share."""
     other = next((one for one in (before.steps if before else ()) if one.step == step.step), None)
-    first = step.drop_ratio is None
     if other is None:
-        change = None
-    elif first:
+        return pieces.Comparison(None, name)
+    if step.drop_ratio is None:
         change = words.change(step.sessions, other.sessions)
-    else:
-        change = words.change(step.share_ratio, other.share_ratio)
-    return pieces.Comparison(change, name if first else f"share, {name}")
+        return pieces.Comparison(change, name, words.count(other.sessions))
+    change = words.change(step.share_ratio, other.share_ratio)
+    return pieces.Comparison(change, name, words.percent(other.share_ratio))
 
 
 def _direct(found: views.Funnel) -> pieces.Figure:

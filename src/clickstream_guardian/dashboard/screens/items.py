@@ -16,6 +16,7 @@ SUBTITLE = "Leading items and categories of one day, and those on the rise"
 RANKINGS = {"clicks": "Clicks", "purchases": "Purchases", "revenue": "Revenue"}
 DRAWN = 15
 TRENDING_ROWS = 20
+MOST_GROWTH = 100
 
 
 def draw(api: Client) -> None:
@@ -115,7 +116,8 @@ def _trending(found: views.TrendingItems | None, dt: date) -> None:
             "clicks": one.clicks,
             "share_ratio": float(one.share_ratio),
             "baseline_share_ratio": float(one.baseline_share_ratio),
-            "growth": "new" if one.growth_ratio is None else f"× {float(one.growth_ratio):,.1f}",
+            "change_ratio": float(one.change_ratio),
+            "growth": growth(one),
         }
         for one in found.items
     ]
@@ -125,7 +127,7 @@ def _trending(found: views.TrendingItems | None, dt: date) -> None:
             "Share", format="percent", min_value=0.0, max_value=most
         )
     }
-    percents = ("baseline_share_ratio",)
+    percents = ("baseline_share_ratio", "change_ratio")
     heading = ("On the rise", note)
     file_name = f"trending-{dt}.csv"
     tables.table(
@@ -137,6 +139,15 @@ def _trending(found: views.TrendingItems | None, dt: date) -> None:
         percents=percents,
         most_rows=TRENDING_ROWS,
     )
+
+
+def growth(one: views.TrendingItem) -> str:
+    """How many times its former share; past a hundred times the number says nothing more."""
+    if one.growth_ratio is None:
+        return "new"
+    if one.growth_ratio > MOST_GROWTH:
+        return f"> × {MOST_GROWTH}"
+    return f"× {one.growth_ratio:.1f}"
 
 
 def _value(one: views.PopularItem | views.Category, by: str) -> float:
@@ -160,5 +171,6 @@ TRENDING_COLUMNS: dict[str, Any] = {
     "item_id": tables.text("Item"),
     "clicks": tables.number("Clicks"),
     "baseline_share_ratio": tables.percent("Before"),
+    "change_ratio": tables.percent("Gain"),
     "growth": tables.text("Growth"),
 }

@@ -90,18 +90,18 @@ def _chips(fresh: views.Freshness) -> list[str]:
 
 
 def _kpi(kpi: Kpi, shown: views.Day, days: tuple[views.Day, ...]) -> pieces.Figure:
-    def against(back: int) -> float | None:
+    def beside(name: str, back: int) -> pieces.Comparison:
         day = day_of(days, shown.dt - timedelta(days=back))
-        return None if day is None else words.change(kpi.value(shown), kpi.value(day))
+        if day is None:
+            return pieces.Comparison(None, name)
+        change = words.change(kpi.value(shown), kpi.value(day))
+        return pieces.Comparison(change, name, kpi.text(day))
 
     past = [day for day in reversed(days) if day.dt <= shown.dt][-HISTORY_DAYS:]
     return pieces.Figure(
         kpi.label,
         kpi.text(shown),
-        comparisons=(
-            pieces.Comparison(against(1), "day before"),
-            pieces.Comparison(against(7), "week before"),
-        ),
+        comparisons=(beside("day before", 1), beside("week before", 7)),
         history=tuple(float(kpi.value(day) or 0) for day in past),
     )
 
