@@ -15,12 +15,12 @@ from fastapi import FastAPI
 
 from clickstream_guardian.api.app import create_app
 from clickstream_guardian.api.config import ApiConfig
-from clickstream_guardian.errors import UsageError
+from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.store.read import ReaderConfig
 
 _LEAVE_SECONDS = 10
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 
 Started = Callable[[str], None]
 
@@ -57,6 +57,7 @@ def running(config: ApiConfig) -> Iterator[str]:
 
     Raises:
         UsageError: the port cannot be bound.
+        GuardianError: it does not come to answer.
     """
     answers = threading.Event()
     with _bound(config) as listening:
@@ -64,7 +65,10 @@ def running(config: ApiConfig) -> Iterator[str]:
         thread = threading.Thread(target=server.run, args=([listening],), name="api", daemon=True)
         thread.start()
         try:
-            answers.wait(_START_SECONDS)
+            if not answers.wait(_START_SECONDS):
+                raise GuardianError(
+                    f"The API did not answer within {_START_SECONDS:.0f} s: see what it said above."
+                )
             yield url_of(listening)
         finally:
             server.should_exit = True

@@ -138,7 +138,8 @@ class ChangeFeed:
     async def _next_batch(self, after: int, wanted: Wanted) -> tuple[str, int]:
         """The next changes as text, and the id of the last; a comment where it cannot be read."""
         try:
-            rows = await self._reader.rows(changes(after, _BATCH))
+            # a listener that goes must not take a connection of the pool with it
+            rows = await asyncio.shield(self._reader.rows(changes(after, _BATCH)))
         except _DATABASE_ERRORS:
             await asyncio.sleep(self._config.poll_seconds)
             return ":\n\n", after

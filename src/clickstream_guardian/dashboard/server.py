@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 
 from clickstream_guardian.errors import GuardianError, UsageError
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _STOP_SECONDS = 5.0
 
 

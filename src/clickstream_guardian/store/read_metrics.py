@@ -46,11 +46,6 @@ def day(dt: date) -> Query:
     )
 
 
-def newest_day() -> Query:
-    """The newest computed day: one row ``(dt,)``, None without any."""
-    return Query("SELECT max(dt) FROM daily_metrics")
-
-
 def compared() -> Query:
     """The newest day, the one before and the one a week before: rows ``(json, days_before)``."""
     return Query(

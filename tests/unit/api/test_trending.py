@@ -10,9 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from clickstream_guardian.api import trending
-from clickstream_guardian.api.trending import Candidate, is_settled, leading
+from clickstream_guardian.api.trending import Candidate, Totals, is_settled, leading
 from clickstream_guardian.store import Store
-from clickstream_guardian.store.read_items import ClickTotals
 from tests.unit.api.metric_days import Items, write_day, write_days
 
 
@@ -111,7 +110,7 @@ def test_the_eighth_day_before_does_not_count(client: TestClient, store: Store) 
 
 
 def test_a_list_is_settled_only_when_no_later_item_can_enter_it() -> None:
-    totals = ClickTotals(100, 100, 7)
+    totals = Totals(100, 100)
     best = leading([Candidate("a", 30, 10), Candidate("b", 25, 10)], totals, 2)
     assert is_settled(best, totals, 2, clicks=14)
     assert not is_settled(best, totals, 2, clicks=15)  # a new item of 15 clicks would tie
