@@ -154,12 +154,10 @@ def _crossing(anomaly: views.Anomaly, x: alt.X) -> Chart:
 
 def _threshold(limit: float) -> Chart:
     row = {"limit": limit, "note": f"The rule asks for {limit:,.0f} events"}
-    drawn: Chart = (
-        charts.over([row])
-        .mark_rule(color=charts.QUIET, strokeWidth=1.5)
-        .encode(y="limit:Q", tooltip=[alt.Tooltip("note:N", title="Threshold")])
-    )
-    return drawn
+    base = charts.over([row]).encode(y="limit:Q")
+    line = base.mark_rule(color=charts.QUIET, strokeWidth=1.5)
+    text = base.mark_text(color=charts.QUIET, align="left", baseline="bottom", dy=-3, fontSize=11)
+    return charts.layers(line, text.encode(x=alt.value(6), text="note:N"))
 
 
 def _window_axis() -> alt.X:

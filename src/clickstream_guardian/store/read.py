@@ -19,6 +19,15 @@ from sqlalchemy import make_url
 
 Row = tuple[Any, ...]
 
+SESSION_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "timezone": "UTC",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",  # planning costs more than most queries
+    "enable_seqscan": "off",  # by index, whatever the statistics of the moment say
+}
+"""How PostgreSQL is set for a reader's session."""
+
 
 class BusyError(Exception):
     """All connections are taken and enough callers wait already; try again in a moment."""
@@ -133,14 +142,8 @@ class Reader:
 
     async def _prepare_session(self, connection: psycopg.AsyncConnection[TupleRow]) -> None:
         """Settings of a session, by SET: a pooler between refuses them as start options."""
-        for name, value in {
-            "default_transaction_read_only": "on",
-            "timezone": "UTC",
-            "statement_timeout": f"{round(self.config.statement_seconds * 1000)}ms",
-            "jit": "off",
-            "plan_cache_mode": "force_generic_plan",  # planning costs more than most queries
-            "enable_seqscan": "off",  # by index, whatever the statistics of the moment say
-        }.items():
+        timeout = {"statement_timeout": f"{round(self.config.statement_seconds * 1000)}ms"}
+        for name, value in (SESSION_SETTINGS | timeout).items():
             await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
 

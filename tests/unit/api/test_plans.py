@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from sqlalchemy import make_url
 from clickstream_guardian.api.app import create_app
 from clickstream_guardian.api.config import ApiConfig
 from clickstream_guardian.store.embedded import EmbeddedServer
-from clickstream_guardian.store.read import Query, Reader, ReaderConfig, Row
+from clickstream_guardian.store.read import SESSION_SETTINGS, Query, Reader, ReaderConfig, Row
 
 SIZE = Size(anomalies=1_000_000, days=60, items=4_000, categories=100)
 DAY = str(last_day(SIZE))
@@ -111,22 +112,35 @@ def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_every_route_goes_by_an_index_at_a_million_rows(million: str) -> None:
     asked = asyncio.run(_ask_all(Recorder(ReaderConfig(million))))
-    with psycopg.connect(_plain(million, make_url(million).database or "")) as reader:
-        reader.execute("SET enable_seqscan = off")  # as the API's sessions have it
-        for path, queries in asked.items():
-            assert queries, path
-            indexes = 0
-            for query in queries:
-                for scan in _plan(reader, query):
-                    indexes += "Index Name" in scan
-                    table = scan.get("Relation Name", "")
-                    in_order = scan["Node Type"] == "Seq Scan" and table.startswith(LARGE)
-                    assert not in_order, f"{path} reads the whole of {table}"
-            assert indexes, f"{path} uses no index"
+    for path, queries in asked.items():
+        assert queries, path
+        indexes = 0
+        for query in queries:
+            for scan in _plan(million, query):
+                indexes += "Index Name" in scan
+                table = scan.get("Relation Name", "")
+                in_order = scan["Node Type"] == "Seq Scan" and table.startswith(LARGE)
+                assert not in_order, f"{path} reads the whole of {table}"
+        assert indexes, f"{path} uses no index"
 
 
-def _plan(reader: psycopg.Connection, query: Query) -> list[dict[str, Any]]:
-    found = reader.execute(f"EXPLAIN (FORMAT JSON) {query.sql}", query.values).fetchone()
+def _reader(url: str) -> psycopg.Connection:
+    """A session as those of the API are."""
+    reader = psycopg.connect(_plain(url, make_url(url).database or ""))
+    for name, value in SESSION_SETTINGS.items():
+        reader.execute("SELECT set_config(%s, %s, false)", (name, value), prepare=False)
+    return reader
+
+
+def _plan(million: str, query: Query) -> list[dict[str, Any]]:
+    """The scans of the plan that a session of the API keeps for a statement."""
+    names = dict.fromkeys(re.findall(r"%\((\w+)\)s", query.sql))
+    values = f"({', '.join(f'%({name})s' for name in names)})" if names else ""
+    with _reader(million) as reader:
+        reader.execute(query.sql, query.values, prepare=True)
+        (kept,) = reader.execute("SELECT name FROM pg_prepared_statements").fetchall()
+        explain = f"EXPLAIN (FORMAT JSON) EXECUTE {kept[0]}{values}"
+        found = psycopg.ClientCursor(reader).execute(explain, query.values).fetchone()
     assert found is not None
     plan = found[0] if isinstance(found[0], list) else json.loads(found[0])
     return list(scans(plan[0]["Plan"]))
@@ -142,7 +156,6 @@ def test_no_path_of_the_document_is_left_out() -> None:
 def test_the_stream_goes_by_an_index_too(million: str) -> None:
     from clickstream_guardian.store.read_anomalies import changes, newest_change
 
-    with psycopg.connect(_plain(million, make_url(million).database or "")) as reader:
-        for query in (newest_change(), changes(999_900, 200)):
-            nodes = _plan(reader, query)
-            assert {node["Node Type"] for node in nodes} <= {"Index Scan", "Index Only Scan"}
+    for query in (newest_change(), changes(999_900, 200)):
+        nodes = _plan(million, query)
+        assert {node["Node Type"] for node in nodes} <= {"Index Scan", "Index Only Scan"}
