@@ -33,12 +33,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _without_place(argument: str) -> str:
+    """A folder of this machine is of no use to others."""
+    return "DIR" if Path(argument).is_absolute() else argument
+
+
 def write(name: str, result: dict[str, Any]) -> None:
     """Print a result and keep it as ``bench/results/<name>.json``."""
     RESULTS.mkdir(exist_ok=True)
     whole = {
         "bench": name,
-        "command": f"python {' '.join(sys.argv)}",
+        "command": " ".join(["python", *map(_without_place, sys.argv)]),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         **result,
