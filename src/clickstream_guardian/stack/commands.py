@@ -47,18 +47,18 @@ def stack_up(
     Example: guardian stack up --only kafka,registry
     """
     from clickstream_guardian.stack import lifecycle
-    from clickstream_guardian.stack.endpoints import cluster_secrets
+    from clickstream_guardian.stack.secrets import load_or_create_secrets
 
     settings = load_settings(s3_server=s3)
-    created = lifecycle.up(settings, _names(only), lambda line: ERR.print(line, highlight=False))
-    _print_services(lifecycle.status(settings))
-    if created:
-        secrets = cluster_secrets(settings)
+    secrets, created = load_or_create_secrets(settings.home_path)
+    if created:  # at once: a start that fails later does not show them again
         OUT.print("Passwords, shown this once (kept in secrets/stack.json of the home):")
         OUT.print(f"  PostgreSQL  guardian / {secrets.postgres_password}", highlight=False)
         OUT.print(
             f"  S3          {secrets.s3_access_key} / {secrets.s3_secret_key}", highlight=False
         )
+    lifecycle.up(settings, _names(only), lambda line: ERR.print(line, highlight=False))
+    _print_services(lifecycle.status(settings))
     OUT.print('Other commands use these servers after: eval "$(guardian stack env)"')
 
 

@@ -59,7 +59,7 @@ def stack_folder(settings: Settings) -> Path:
     return settings.home_path / "stack"
 
 
-def up(settings: Settings, only: Iterable[str], report: Report) -> bool:
+def up(settings: Settings, only: Iterable[str], report: Report) -> None:
     """Start the servers in order, each when those before are ready; a running one is left alone.
 
     Args:
@@ -67,14 +67,11 @@ def up(settings: Settings, only: Iterable[str], report: Report) -> bool:
         only: groups to start, with what they need; empty means all.
         report: told what happens, one sentence at a time.
 
-    Returns:
-        Whether the passwords have just been made.
-
     Raises:
         UsageError: an unknown group; Java or Maven is missing.
         GuardianError: a server does not become ready.
     """
-    secrets, created = load_or_create_secrets(settings.home_path)
+    secrets, _ = load_or_create_secrets(settings.home_path)
     folder = stack_folder(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     supervisor = Supervisor(folder, secrets.supervisor_password)
@@ -91,7 +88,6 @@ def up(settings: Settings, only: Iterable[str], report: Report) -> bool:
             service.prepare()
     supervisor.apply(services)
     _start_in_order(supervisor, services, wanted, report)
-    return created
 
 
 def plan(

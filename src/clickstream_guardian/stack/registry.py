@@ -35,6 +35,8 @@ def registry_service(
     own = folder / "registry"
     port = settings.schema_registry_port
     base = f"http://{settings.stack_host}:{port}"
+    # Its second listener, which nobody here asks, is on every address's port 9000 unless told
+    # otherwise: two stacks of one machine could not live together.
     return Service(
         name="registry",
         group="registry",
@@ -51,7 +53,8 @@ def registry_service(
             settings.stack_host,
             settings.postgres_port,
             secrets.postgres_password,
-        ),
+        )
+        | {"QUARKUS_MANAGEMENT_HOST": settings.stack_host, "QUARKUS_MANAGEMENT_PORT": "0"},
         probe=lambda: answers(f"{base}{COMPATIBILITY_PATH}/subjects"),
         prepare=lambda: own.mkdir(parents=True, exist_ok=True),
     )

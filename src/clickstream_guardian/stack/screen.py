@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -23,8 +23,8 @@ def mib(count: int) -> str:
 
 
 def print_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print rows of text under a head."""
-    table = Table(*head, box=None, pad_edge=False)
+    """Print rows of text under a head; what is too wide goes on below, for it may be copied."""
+    table = Table(*(Column(name, overflow="fold") for name in head), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     OUT.print(table)
