@@ -3,26 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 from clickstream_guardian.events.fields import CLICK
-from clickstream_guardian.stack.endpoints import environment
-from tests.cluster.world import World, made_clicks
-
-
-def guardian(world: World, *arguments: str) -> str:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("guardian"), *arguments],
-        env=os.environ | environment(world.settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.cluster.world import World, guardian, made_clicks
 
 
 def test_sql_batch_and_status_work_on_the_lake_on_s3(world: World) -> None:

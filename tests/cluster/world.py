@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +25,7 @@ from clickstream_guardian.settings import Settings
 from clickstream_guardian.sources.kafka.admin import admin_client
 from clickstream_guardian.sources.kafka.producer import EventProducer
 from clickstream_guardian.sources.kafka.registry import SUBJECTS, SchemaRegistry
-from clickstream_guardian.stack.endpoints import cluster_secrets
+from clickstream_guardian.stack.endpoints import cluster_secrets, environment
 from clickstream_guardian.stack.landing import TopicAudit, audit, open_cluster_lake
 from clickstream_guardian.stack.lifecycle import stack_folder
 from clickstream_guardian.stack.supervisor import Supervisor
@@ -184,6 +187,19 @@ class World:
             for part in (entry["status"]["connector"], *entry["status"]["tasks"])
         ]
         return len(parts) == 6 and set(parts) == {"RUNNING"}
+
+
+def guardian(world: World, *arguments: str) -> str:
+    """What a command prints that works on this stack; it must succeed."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("guardian"), *arguments],
+        env=os.environ | environment(world.settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def wait_for(

@@ -122,6 +122,11 @@ class Lake:
         with explained(f"Reading {table}"):
             return self._catalog.load_table(raw_table(table).identifier)
 
+    def further_columns(self, table: str) -> pa.Schema:
+        """The columns that a table has beyond the fields that this version knows."""
+        raw = raw_table(table)
+        return pa.schema(raw.as_it_is(self.iceberg_table(table).schema()).further)
+
     # --- landing
 
     def write_files(self, table: str, rows: pa.Table) -> StagedFiles:
@@ -292,8 +297,8 @@ class Lake:
             self.expire_snapshots(table)
 
     def _replace(self, table: str, groups: list[compaction.Group]) -> None:
-        raw = raw_table(table)
         iceberg = self.iceberg_table(table)
+        raw = raw_table(table).as_it_is(iceberg.schema())
         writer = ParquetWriter(raw, iceberg)
         jobs = [
             self._staging.submit(

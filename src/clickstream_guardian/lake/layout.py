@@ -7,7 +7,7 @@ optional column here, and files written before simply lack it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -52,11 +52,16 @@ _FIRST_PARTITION_FIELD_ID = 1000
 
 @dataclass(frozen=True)
 class RawTable:
-    """A raw table: its name, fields, and the instant that decides a row's ``dt`` and ``hour``."""
+    """A raw table: its name, fields, and the instant that decides a row's ``dt`` and ``hour``.
+
+    ``further`` are columns beyond the fields that this version knows: the landing made them for
+    events of a newer schema.
+    """
 
     name: str
     fields: tuple[Field, ...]
     placed_by: str
+    further: tuple[pa.Field, ...] = ()
 
     @property
     def identifier(self) -> str:
@@ -71,11 +76,21 @@ class RawTable:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
-        return tuple(field.name for field in self.fields)
+        return tuple(field.name for field in (*self.fields, *self.further))
 
     def arrow_types(self) -> dict[str, pa.DataType]:
         """The Arrow type of each column."""
-        return {field.name: field.type for field in arrow_fields(self.fields)}
+        return {field.name: field.type for field in (*arrow_fields(self.fields), *self.further)}
+
+    def as_it_is(self, schema: Schema) -> RawTable:
+        """This table with the further columns of its Iceberg schema."""
+        unknown = set(schema.column_names) - {field.name for field in self.fields}
+        if not unknown:
+            return self
+        from pyiceberg.io.pyarrow import schema_to_pyarrow  # brings pandas: only when needed
+
+        found = schema_to_pyarrow(schema, include_field_ids=False)
+        return replace(self, further=tuple(field for field in found if field.name in unknown))
 
 
 RAW_TABLES = MappingProxyType(

@@ -17,7 +17,6 @@ from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.lake import commits, compaction
 from clickstream_guardian.lake.files import live_data_files
 from clickstream_guardian.lake.lake import Lake
@@ -55,7 +54,8 @@ def remove_repeats(lake: Lake) -> dict[str, int]:
 def _repair(lake: Lake, raw: RawTable) -> int:
     for attempt in range(_ATTEMPTS):
         try:
-            return sum(_commit(lake, raw, part) for part in _parts(lake, raw))
+            whole = raw.as_it_is(lake.iceberg_table(raw.name).schema())
+            return sum(_commit(lake, whole, part) for part in _parts(lake, whole))
         except (CommitFailedException, ValidationException):
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -70,7 +70,6 @@ def _parts(lake: Lake, raw: RawTable) -> Iterator[Sequence[Mending]]:
 
 def _plan(iceberg: Table, raw: RawTable) -> list[Mending]:
     """Look at the identities first; read files only of hours that hold repeats."""
-    _refuse_unknown_columns(iceberg, raw)
     scan = iceberg.scan(selected_fields=(*IDENTITY, *PARTITION_COLUMNS))
     rows = pl.DataFrame(pl.from_arrow(scan.to_arrow()))
     repeated = rows.filter(pl.struct(IDENTITY).is_duplicated())
@@ -92,16 +91,6 @@ def _plan(iceberg: Table, raw: RawTable) -> list[Mending]:
         if not mask.all():
             mendings.append(Mending(file, mask))
     return mendings
-
-
-def _refuse_unknown_columns(iceberg: Table, raw: RawTable) -> None:
-    """A rewrite writes the columns we know; those of a newer version would be lost."""
-    unknown = set(iceberg.schema().column_names) - set(raw.arrow_types())
-    if unknown:
-        raise GuardianError(
-            f"{raw.identifier} has the column {min(unknown)!r}, which this version does not know; "
-            "repair it with the version that made the column."
-        )
 
 
 def _commit(lake: Lake, raw: RawTable, mendings: Sequence[Mending]) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from pyiceberg.types import DecimalType, FixedType, TimestamptzType
+from pyiceberg.types import DecimalType, FixedType, StringType, TimestamptzType
 
+from clickstream_guardian.engines.embedded.connection import DuckDbLimits
+from clickstream_guardian.engines.embedded.query import QueryEngine
 from clickstream_guardian.lake import catalog, layout
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.lake.layout import RAW_TABLES, iceberg_schema, partition_spec, raw_table
@@ -61,3 +64,23 @@ def test_a_new_field_becomes_a_column_that_old_files_lack(
     assert lake.iceberg_table("clicks").scan().to_arrow()["ip"].null_count == 10
     assert lake.compact("clicks", MIDNIGHT + timedelta(hours=1), min_files=2).files_after == 1
     assert landed_offsets(lake) == list(range(10))
+
+
+def test_a_column_of_a_newer_version_survives_a_compaction(lake: Lake, tmp_path: Path) -> None:
+    land(lake, 0, 5)
+    assert len(lake.further_columns("clicks")) == 0
+    with lake.iceberg_table("clicks").update_schema() as update:
+        update.add_column("campaign", StringType())
+    iceberg = lake.iceberg_table("clicks")
+    rows = iceberg.scan().to_arrow()
+    column = rows.schema.get_field_index("campaign")
+    iceberg.append(rows.set_column(column, "campaign", [["spring"] * 5]))
+    land(lake, 5, 5)
+    assert lake.further_columns("clicks").names == ["campaign"]
+    assert lake.compact("clicks", MIDNIGHT + timedelta(hours=1), min_files=2).files_after == 1
+    kept = lake.iceberg_table("clicks").scan().to_arrow()["campaign"]
+    assert (len(kept), kept.null_count) == (15, 10)
+    limits = DuckDbLimits(threads=1, temp_dir=tmp_path, memory_bytes=1 << 28)
+    with QueryEngine(lake, {}, limits) as engine:
+        found = engine.run("SELECT count(campaign) AS n FROM clicks")
+    assert found.to_pylist() == [{"n": 5}]

@@ -47,6 +47,7 @@ class _RawTable:
 
     name: str
     fields: tuple[Field, ...]
+    further: pa.Schema
     files: Mapping[str, Sequence[str]]
 
     @property
@@ -67,7 +68,7 @@ class _RawTable:
     @property
     def columns(self) -> list[str]:
         """The columns, as SQL."""
-        return [as_column(field.name) for field in self.fields]
+        return [as_column(field.name) for field in (*self.fields, *self.further)]
 
     @property
     def shown(self) -> str:
@@ -76,7 +77,7 @@ class _RawTable:
             f"lower(hex({as_column(field.name)})) AS {as_column(field.name)}"
             if field.type is FieldType.ID16
             else as_column(field.name)
-            for field in self.fields
+            for field in (*self.fields, *self.further)
         )
 
 
@@ -110,7 +111,7 @@ class QueryEngine:
         try:
             self._connection.execute("CREATE SCHEMA lake")
             for table in self._raw.values():
-                self._connection.execute(create_table(f"lake.no_{table.name}", table.fields))
+                self._make_empty_table(table)
                 self._make_raw_views(table)
             self._shut_out()
         except BaseException:
@@ -164,6 +165,15 @@ class QueryEngine:
         for table in self._raw.values():
             self._make_raw_views(table, by_name=True)
         return _plain_integers(self._connection.sql(sql).to_arrow_table())
+
+    def _make_empty_table(self, table: _RawTable) -> None:
+        name = f"lake.no_{table.name}"
+        self._connection.execute(create_table(name, table.fields))
+        if not len(table.further):
+            return
+        types = self._connection.from_arrow(table.further.empty_table()).types
+        for column, type_ in zip(table.further.names, types, strict=True):
+            self._connection.execute(f"ALTER TABLE {name} ADD COLUMN {as_column(column)} {type_}")
 
     def _make_raw_views(self, table: _RawTable, *, by_name: bool = False) -> None:
         """Make ``lake.<name>`` with binary ids and, for people, ``raw_<name>`` or ``rejected``."""
@@ -237,7 +247,9 @@ class QueryEngine:
 def _list_lake(lake: RawFiles) -> dict[str, _RawTable]:
     tables = RAW_TABLES | {"rejected": REJECTED_TABLE}
     return {
-        name: _RawTable(name, fields, paths_by_day(lake.data_files(name)))
+        name: _RawTable(
+            name, fields, lake.further_columns(name), paths_by_day(lake.data_files(name))
+        )
         for name, fields in tables.items()
     }
 

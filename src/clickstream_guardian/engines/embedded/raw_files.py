@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import pyarrow as pa
+
 from clickstream_guardian.engines.embedded.connection import quoted
 from clickstream_guardian.events.fields import (
     EVENT_KINDS,
@@ -50,6 +52,9 @@ class RawFiles(Protocol):
         self, table: str, dt_from: str | None = None, dt_to: str | None = None
     ) -> Sequence[DataFile]:
         """The files of a raw table (``clicks``) of the days from ``dt_from`` to ``dt_to``."""
+
+    def further_columns(self, table: str) -> pa.Schema:
+        """The columns that a table has beyond the fields that this version knows."""
 
 
 def paths_by_day(files: Iterable[DataFile]) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 package clickstream.guardian.connect;
 
+import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
@@ -7,7 +8,9 @@ import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.avro.LogicalType;
 import org.apache.avro.LogicalTypes;
 import org.apache.avro.Schema;
@@ -21,15 +24,19 @@ import org.apache.kafka.connect.storage.Converter;
 
 /**
  * Avro messages in the registry's framing (a zero byte, a four-byte schema id, the record) as maps
- * of field name to value, read with the schema they were written with.
+ * of field name to value, read with the schema they were written with. A field that the lake does
+ * not know yet becomes a column of it, so only values of one plain type are passed on: the sink
+ * infers the column from the first value, and the next must fit.
  *
  * <p>Why not a stock converter: those report an absent registry and a broken message alike, so that
  * good records are dead-lettered while the registry restarts, and they cut microseconds.
  */
 public final class EventConverter implements Converter {
   private static final int HEADER_BYTES = 5;
+  private static final Set<Schema.Type> NESTED =
+      Set.of(Schema.Type.RECORD, Schema.Type.ARRAY, Schema.Type.MAP);
 
-  private final Map<Schema, GenericDatumReader<GenericRecord>> readers = new HashMap<>();
+  private final Map<Schema, Reader> readers = new HashMap<>();
   private SchemaCache schemas;
   private BinaryDecoder decoder;
 
@@ -51,12 +58,11 @@ public final class EventConverter implements Converter {
       decoder =
           DecoderFactory.get()
               .binaryDecoder(message, HEADER_BYTES, message.length - HEADER_BYTES, decoder);
-      GenericRecord record =
-          readers.computeIfAbsent(schema, GenericDatumReader::new).read(null, decoder);
+      Map<String, Object> row = readers.computeIfAbsent(schema, Reader::new).read(decoder);
       if (!decoder.isEnd()) {
         throw new Rejection("bad_avro", "there are bytes behind the record");
       }
-      return new SchemaAndValue(null, asMap(record));
+      return new SchemaAndValue(null, row);
     } catch (Rejection rejection) {
       throw rejection;
     } catch (Exception error) {
@@ -70,25 +76,47 @@ public final class EventConverter implements Converter {
     throw new UnsupportedOperationException("EventConverter only reads");
   }
 
-  private static Map<String, Object> asMap(GenericRecord record) {
-    Map<String, Object> row = new HashMap<>();
-    for (Schema.Field field : record.getSchema().getFields()) {
-      Object value = record.get(field.pos());
-      if (value != null) {
-        row.put(field.name(), asValue(field.schema(), value));
-      }
+  /** Reads what was written with one schema. */
+  private static final class Reader {
+    private final GenericDatumReader<GenericRecord> records;
+    private final List<Schema.Field> fields;
+    private final List<Schema> types;
+
+    Reader(Schema schema) {
+      records = new GenericDatumReader<>(schema);
+      fields = schema.getFields().stream().filter(field -> onlyType(field) != null).toList();
+      types = fields.stream().map(Reader::onlyType).toList();
     }
-    return row;
+
+    Map<String, Object> read(BinaryDecoder decoder) throws IOException {
+      GenericRecord record = records.read(null, decoder);
+      Map<String, Object> row = new HashMap<>();
+      for (int i = 0; i < fields.size(); i++) {
+        Object value = record.get(fields.get(i).pos());
+        if (value != null) {
+          row.put(fields.get(i).name(), asValue(types.get(i), value));
+        }
+      }
+      return row;
+    }
+
+    /** The type of a field's values; null if they are nested or of several types. */
+    private static Schema onlyType(Schema.Field field) {
+      Schema declared = field.schema();
+      List<Schema> types = declared.isUnion() ? declared.getTypes() : List.of(declared);
+      List<Schema> found =
+          types.stream().filter(type -> type.getType() != Schema.Type.NULL).toList();
+      return found.size() == 1 && !NESTED.contains(found.get(0).getType()) ? found.get(0) : null;
+    }
   }
 
-  private static Object asValue(Schema declared, Object value) {
-    Schema schema = declared.isUnion() ? notNull(declared) : declared;
+  private static Object asValue(Schema schema, Object value) {
     LogicalType logical = schema.getLogicalType();
     if (logical instanceof LogicalTypes.TimestampMicros) {
       return instant((Long) value);
     }
-    if (logical instanceof LogicalTypes.Decimal decimal) {
-      return new BigDecimal(new BigInteger(bytes((ByteBuffer) value)), decimal.getScale());
+    if (logical instanceof LogicalTypes.Decimal decimal && value instanceof ByteBuffer buffer) {
+      return new DeclaredDecimal(bytes(buffer), decimal);
     }
     if (value instanceof GenericFixed fixed) {
       return fixed.bytes();
@@ -96,14 +124,7 @@ public final class EventConverter implements Converter {
     if (value instanceof ByteBuffer buffer) {
       return bytes(buffer);
     }
-    return value instanceof CharSequence ? value.toString() : value;
-  }
-
-  private static Schema notNull(Schema union) {
-    return union.getTypes().stream()
-        .filter(type -> type.getType() != Schema.Type.NULL)
-        .findFirst()
-        .orElse(union);
+    return value instanceof Number || value instanceof Boolean ? value : value.toString();
   }
 
   private static OffsetDateTime instant(long micros) {
@@ -116,5 +137,21 @@ public final class EventConverter implements Converter {
     byte[] copy = new byte[buffer.remaining()];
     buffer.duplicate().get(copy);
     return copy;
+  }
+
+  /** A decimal that tells the precision of its field, not that of its digits, to the sink. */
+  private static final class DeclaredDecimal extends BigDecimal {
+    private static final long serialVersionUID = 1L;
+    private final int precision;
+
+    DeclaredDecimal(byte[] unscaled, LogicalTypes.Decimal declared) {
+      super(new BigInteger(unscaled), declared.getScale());
+      precision = declared.getPrecision();
+    }
+
+    @Override
+    public int precision() {
+      return precision;
+    }
   }
 }
