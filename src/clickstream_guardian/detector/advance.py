@@ -187,7 +187,7 @@ def _judge(
     if not due and (not folds or closed_us == state.closed_us):
         return replace(state, folds=folds), ()
     kept = {p: f for p, f in folds.items() if p not in due}
-    come = [part.select("session_id", "pane") for f in due.values() for part in f.pending]
+    come = [part.select("session_id", "pane", "at") for f in due.values() for part in f.pending]
     new = refold([part for f in due.values() for part in (f.rows, *f.pending)], config.head_size)
     all_folds = [new, *kept.values()]
     folded = Folded(
@@ -196,7 +196,8 @@ def _judge(
         pl.concat([fold.counts for fold in all_folds]),
         pl.concat([fold.items for fold in all_folds]),
     )
-    touched = pl.concat(come).unique() if come else new.rows.select("session_id", "pane")
+    fresh_rows = pl.concat(come) if come else new.rows.clear()
+    touched = fresh_rows.group_by("session_id", "pane").agg(earliest=pl.col("at").min())
     span = Span(state.settled_us, state.closed_us, closed_us, touched)
     shape = Shape(config.sample_size, config.head_size)
     reported = dict(state.reported)
@@ -215,7 +216,7 @@ def _apply(
     """What is new to say by one rule: anomalies found or changed, and those that hold no more."""
     judged = judged_windows(rule, folded, span)
     holding = holding_windows(rule, folded, judged)
-    found = list(anomalies_of(rule, holding, folded, span, shape))
+    found = list(anomalies_of(rule, holding, folded, span, shape, reported))
     holds = {anomaly.anomaly_id for anomaly in found}
     fallen = [
         replace(reported[identity], status=Status.WITHDRAWN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,8 +39,8 @@ class Shape:
 class Span:
     """Which windows to judge: those that end after ``settled_us`` and are touched or closing.
 
-    ``touched`` holds (session_id, pane) of what is new; a window is closing when its end lies in
-    (``closed_before_us``, ``closed_us``].
+    ``touched`` holds (session_id, pane, earliest) of what is new, ``earliest`` being its first
+    time; a window is closing when its end lies in (``closed_before_us``, ``closed_us``].
     """
 
     settled_us: int
@@ -50,7 +50,10 @@ class Span:
 
 
 def judged_windows(rule: Rule, folded: Folded, span: Span) -> pl.DataFrame:
-    """Windows to judge now (session_id, start, events) that have enough events to be met."""
+    """Windows to judge now (session_id, start, events) that have enough events to be met.
+
+    ``earliest`` is the time of the first event that is new in them, null where none is.
+    """
     end = pl.col("start") + rule.window.size_us
     closing = (end > span.closed_before_us) & (end <= span.closed_us)
     windows = (
@@ -61,10 +64,10 @@ def judged_windows(rule: Rule, folded: Folded, span: Span) -> pl.DataFrame:
         .filter(pl.col("events") >= rule.least_events)
     )
     if windows.is_empty():
-        return windows
-    touched = _in_windows(rule, span.touched).select(_WINDOW).unique()
-    marked = windows.join(touched.with_columns(is_touched=True), on=_WINDOW, how="left")
-    return marked.filter(pl.col("is_touched").fill_null(value=False) | closing).drop("is_touched")
+        return windows.with_columns(earliest=pl.lit(None, pl.Int64))
+    touched = _in_windows(rule, span.touched).group_by(_WINDOW).agg(pl.col("earliest").min())
+    marked = windows.join(touched, on=_WINDOW, how="left")
+    return marked.filter(pl.col("earliest").is_not_null() | closing)
 
 
 def window_ids(rule: Rule, windows: pl.DataFrame) -> Iterator[str]:
@@ -123,11 +126,47 @@ def _distinct(
 
 
 def anomalies_of(
-    rule: Rule, holding: pl.DataFrame, folded: Folded, span: Span, shape: Shape
+    rule: Rule,
+    holding: pl.DataFrame,
+    folded: Folded,
+    span: Span,
+    shape: Shape,
+    reported: Mapping[str, Anomaly],
 ) -> Iterator[Anomaly]:
-    """The anomalies of windows in which the rule holds, with crossing event and sample."""
-    if holding.is_empty():
-        return
+    """The anomalies of windows in which the rule holds, with crossing event and sample.
+
+    Evidence is the beginning of a window. So it is looked for once, and again only where it was
+    short or something new has come before its end.
+    """
+    sought = []
+    for row in holding.iter_rows(named=True):
+        known = reported.get(anomaly_id(rule.name, rule.version, row["session_id"], row["start"]))
+        if known is None or not _stands(known, row["earliest"], shape.sample_size):
+            sought.append((row["session_id"], row["start"]))
+        else:
+            yield replace(known, **_measured(rule, row, span.closed_us))
+    if sought:
+        wanted = pl.DataFrame(sought, holding.select(_WINDOW).schema, orient="row")
+        for row in _with_evidence(rule, holding.join(wanted, on=_WINDOW), folded, shape):
+            yield _anomaly(rule, row, span.closed_us)
+
+
+def _stands(known: Anomaly, earliest: int | None, sample_size: int) -> bool:
+    """Whether a known anomaly's evidence lies whole before what is new in its window.
+
+    That of a withdrawn one was not kept up while it did not hold.
+    """
+    if known.status == Status.WITHDRAWN:
+        return False
+    if earliest is None:
+        return True
+    is_full = len(known.sample_at) == sample_size
+    return is_full and earliest > micros(max(known.first_crossed_at, known.sample_at[-1]))
+
+
+def _with_evidence(
+    rule: Rule, holding: pl.DataFrame, folded: Folded, shape: Shape
+) -> Iterator[dict[str, Any]]:
     sessions = holding.select("session_id").unique()
     heads = folded.heads.join(sessions, on="session_id", how="semi")
     found = _evidence(rule, holding, heads, shape, shape.head_size)
@@ -135,8 +174,7 @@ def anomalies_of(
     if len(missing):
         rows = pl.concat(folded.rows).join(sessions, on="session_id", how="semi")
         found = pl.concat([found, _evidence(rule, missing, rows, shape, len(rows))])
-    for row in holding.join(found, on=_WINDOW).sort(_WINDOW).iter_rows(named=True):
-        yield _anomaly(rule, row, span.closed_us)
+    return holding.join(found, on=_WINDOW).sort(_WINDOW).iter_rows(named=True)
 
 
 def _evidence(
@@ -197,9 +235,20 @@ def explanation(rule: Rule, measures: Mapping[str, int | float]) -> str:
     return rule.explain.format(**shown)
 
 
+def _measured(rule: Rule, row: Mapping[str, Any], closed_us: int) -> dict[str, Any]:
+    """What may change of an anomaly while its window fills."""
+    measures = {name: row[name] for name in rule.measures}
+    is_closed = int(row["start"]) + rule.window.size_us <= closed_us
+    return {
+        "status": Status.FINAL if is_closed else Status.OPEN,
+        "measures": measures,
+        "event_count": int(row["events"]),
+        "explanation": explanation(rule, measures),
+    }
+
+
 def _anomaly(rule: Rule, row: Mapping[str, Any], closed_us: int) -> Anomaly:
     start = int(row["start"])
-    measures = {name: row[name] for name in rule.measures}
     return Anomaly(
         anomaly_id=anomaly_id(rule.name, rule.version, row["session_id"], start),
         rule=rule.name,
@@ -208,14 +257,11 @@ def _anomaly(rule: Rule, row: Mapping[str, Any], closed_us: int) -> Anomaly:
         session_id=row["session_id"],
         window_start=instant(start),
         window_end=instant(start + rule.window.size_us),
-        status=Status.FINAL if start + rule.window.size_us <= closed_us else Status.OPEN,
-        measures=measures,
         thresholds={name: threshold.text for name, threshold in rule.when.items()},
-        event_count=int(row["events"]),
         first_crossed_at=instant(row["crossed_at"]),
         crossed_event_id=id_hex(row["crossed_id"]),
-        explanation=explanation(rule, measures),
         sample_at=tuple(instant(at) for at in row["sample_at"]),
         sample_items=tuple(row["sample_items"]),
         sample_ids=tuple(id_hex(number) for number in row["sample_ids"]),
+        **_measured(rule, row, closed_us),
     )

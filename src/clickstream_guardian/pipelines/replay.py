@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.pipelines.ahead import ahead
+from clickstream_guardian.pipelines.behind import behind
 from clickstream_guardian.pipelines.daily import compute_days, dirty_days
 from clickstream_guardian.pipelines.detect import Detection
 from clickstream_guardian.pipelines.home import Home
@@ -35,7 +37,7 @@ from clickstream_guardian.pipelines.land import Lander
 from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.reconcile import note_lake
 from clickstream_guardian.sources.lines import check_file, fingerprint
-from clickstream_guardian.sources.replay import Batch, FileSource, batches
+from clickstream_guardian.sources.replay import SLICE_ROWS, Batch, FileSource, batches
 from clickstream_guardian.sources.spool import Order, build_spool
 from clickstream_guardian.store import (
     SourceRecord,
@@ -44,7 +46,9 @@ from clickstream_guardian.store import (
     finish_source,
 )
 
-_ROWS_AHEAD = 2
+_BATCHES_AHEAD = 2
+_ROWS_BEHIND = 2 * SLICE_ROWS
+"""Events that may wait to be landed while detection goes on; they are held in memory."""
 
 
 class Observer(Protocol):
@@ -205,15 +209,14 @@ def _run(
     start = {f.source: min(lander.position(f), detection.position(f)) for f in files}
     observer.begin("Landing and judging", sum(f.end - f.events_from for f in files))
     with ExitStack() as stack:
-        landing = stack.enter_context(ThreadPoolExecutor(1, "landing"))
-        stream = stack.enter_context(ahead(pace.paced(batches(files, start)), _ROWS_AHEAD))
-        landed = landing.submit(_nothing)
+        stream = stack.enter_context(ahead(pace.paced(batches(files, start)), _BATCHES_AHEAD))
+        land = stack.enter_context(
+            behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND)
+        )
         for batch in stream:
-            landed.result()
-            landed = landing.submit(_land, parts, lander, batch, pace)
+            land(batch)
             observer.found(detection.feed(batch))
             observer.advance(batch.rows)
-        landed.result()
     lander.commit()
     report.late += sum(detection.late_count(file) for file in files)
     with parts.store.begin() as connection:
@@ -229,11 +232,7 @@ def _run(
             )
 
 
-def _nothing() -> None:
-    """The landing before the first batch."""
-
-
-def _land(parts: Parts, lander: Lander, batch: Batch, pace: Pace) -> None:
+def _land(parts: Parts, lander: Lander, pace: Pace, batch: Batch) -> None:
     lander.land(batch)
     if pace.commit_is_due():
         lander.commit()

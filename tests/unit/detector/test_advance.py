@@ -9,6 +9,7 @@ import polars as pl
 
 from clickstream_guardian.detector.advance import Arrival, Step, advance
 from clickstream_guardian.detector.lateness import NEVER, late_mask
+from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import BucketState, DetectorConfig, PartitionKey
 from clickstream_guardian.rules.loader import load_catalogue, parse_rule, rule_text
 
@@ -96,6 +97,31 @@ def test_a_preview_that_no_longer_holds_is_withdrawn() -> None:
     fallen = {a.anomaly_id for a in more.anomalies if a.status == "withdrawn"}
     assert fallen <= {a.anomaly_id for a in few.anomalies}
     assert fallen
+
+
+def test_a_preview_withdrawn_and_back_has_the_evidence_of_all_that_came() -> None:
+    preview = feed(BucketState(), clicks(np.linspace(5, 9, 100).tolist(), MANY[:10]))
+    scattered = feed(preview.state, clicks(np.linspace(2, 4, 40).tolist(), MANY[10:50]))
+    assert [a.status for a in bot_like(scattered)] == ["withdrawn"] * 6
+    back = feed(scattered.state, clicks(np.linspace(9.1, 9.9, 400).tolist(), MANY[:10]))
+    at_once = feed(
+        BucketState(),
+        pl.concat(
+            clicks(np.linspace(*span).tolist(), MANY[slice(*items)])
+            for *span, items in (
+                (2, 4, 40, (10, 50)),
+                (5, 9, 100, (0, 10)),
+                (9.1, 9.9, 400, (0, 10)),
+            )
+        ),
+    )
+    assert bot_like(back) == bot_like(at_once)
+    assert len(bot_like(back)) == 6
+
+
+def bot_like(step: Step) -> list[Anomaly]:
+    found = [a for a in step.anomalies if a.rule == "BOT_LIKE"]
+    return sorted(found, key=lambda a: a.window_start)
 
 
 def test_what_has_not_changed_is_not_said_again() -> None:
