@@ -39,7 +39,9 @@ from clickstream_guardian.detector.state import (
 )
 from clickstream_guardian.rules.model import Rule
 
-_MAX_CHUNKS = 64
+_MAX_CHUNKS = 128
+_YOUNG_CHUNKS = 32
+_JOINED_EVENTS = 250_000
 _LOAD = 4
 """Events per slot of the tally at the most; far below what makes a session busy."""
 
@@ -256,10 +258,25 @@ def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
 
 
 def _compact(log: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
-    """Join the older half of many small chunks, so that their number stays bounded."""
+    """Join small neighbours among the older of many chunks, so that their number stays bounded.
+
+    Their columns are not copied: that would hold up the call in which it happens.
+    """
     if len(log) <= _MAX_CHUNKS:
         return log
-    old, young = log[: _MAX_CHUNKS // 2], log[_MAX_CHUNKS // 2 :]
-    events = pl.concat([chunk.events for chunk in old], rechunk=True)
-    joined = Chunk(events, max(chunk.newest_us for chunk in old), old[0].before)
-    return (joined, *young)
+    groups: list[list[Chunk]] = []
+    size = 0
+    for chunk in log[:-_YOUNG_CHUNKS]:
+        size += len(chunk.events)
+        if not groups or size > _JOINED_EVENTS:
+            groups.append([])
+            size = len(chunk.events)
+        groups[-1].append(chunk)
+    return (*map(_joined, groups), *log[-_YOUNG_CHUNKS:])
+
+
+def _joined(chunks: Sequence[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    events = pl.concat([chunk.events for chunk in chunks], rechunk=False)
+    return Chunk(events, max(chunk.newest_us for chunk in chunks), chunks[0].before)
