@@ -51,6 +51,83 @@ explain: "{clicks} clicks on {items} items"
 """,
         "few_items.yaml",
     ),
+    parse_rule(
+        """
+rule: STEADY
+version: 1
+key: session_id
+events: click
+window: {hopping: {size: 2m, every: 1m}}
+measures:
+  clicks: count
+  items: {distinct: item_id}
+  rises: {steps: up}
+  rising: {ratio: [rises, clicks]}
+  changes: {steps: change}
+  slow: {gap: 0.9}
+  fast: {gap: 0.2}
+  spread: {ratio: [slow, fast]}
+when: {clicks: ">= 3", rising: ">= 0.2", changes: ">= 1", spread: "<= 40", slow: "<= 30"}
+severity: low
+explain: "{clicks} clicks"
+""",
+        "steady.yaml",
+    ),
+    parse_rule(
+        """
+rule: FARM
+version: 1
+key: item_id
+events: click
+window: {hopping: {size: 3m, every: 1m}}
+members:
+  measures: {clicks: count, items: {distinct: item_id}}
+  when: {items: "<= 2", clicks: "<= 12"}
+measures:
+  clicks: count
+  sessions: {distinct: session_id}
+  few: members
+  share: {ratio: [few, sessions]}
+when: {few: ">= 2", share: ">= 0.6"}
+severity: low
+explain: "{few} of {sessions} sessions on {key}"
+""",
+        "farm.yaml",
+    ),
+    parse_rule(
+        """
+rule: LOCKSTEP
+version: 1
+key: item_set
+events: click
+window: {tumbling: 1m}
+members:
+  measures: {items: {distinct: item_id}}
+  when: {items: ">= 2"}
+measures: {clicks: count, sessions: {distinct: session_id}}
+when: {sessions: ">= 2"}
+severity: low
+explain: "{sessions} sessions on {key}"
+""",
+        "lockstep.yaml",
+    ),
+    parse_rule(
+        """
+rule: RUSH
+version: 1
+key: site
+events: click
+window: {tumbling: 1m}
+members:
+  measures: {clicks: count, pause: {gap: 0.5}}
+  when: {clicks: ">= 3", pause: "<= 2"}
+measures: {clicks: count, quick: members}
+when: {clicks: ">= 12", quick: ">= 2"}
+severity: low
+explain: "{quick} quick sessions"
+""",
+        "rush.yaml",
+    ),
 )
 CONFIG = DetectorConfig(RULES, lateness_us=10 * S, idle_us=300 * S, sample_size=3)
 
@@ -70,7 +147,7 @@ def streams(draw: st.DrawFn) -> Stream:
     step = st.tuples(
         st.integers(0, partitions - 1),
         st.sampled_from(["a", "a", "b", "c"]),
-        st.sampled_from([0, 0, 1, 1, 2, 3, 9, -3, -9, -10, -11, -14]).map(lambda d: d * S // 2),
+        st.sampled_from([0, 0, 1, 1, 2, 3, 9, 60, -3, -9, -10, -11, -14]).map(lambda d: d * S // 2),
         st.sampled_from(["i", "j", "k"]),
         st.sampled_from([0, 0, 0, 0, 1, 2]),
     )

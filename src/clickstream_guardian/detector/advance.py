@@ -37,6 +37,7 @@ from clickstream_guardian.detector.state import (
     PartitionState,
     Tally,
 )
+from clickstream_guardian.detector.whole import Closing, judge_whole, windows_due
 from clickstream_guardian.rules.model import Rule
 
 _MAX_CHUNKS = 128
@@ -101,9 +102,14 @@ def advance(config: DetectorConfig, state: BucketState, arrivals: Sequence[Arriv
     closed_us = max(state.settled_us, moved.watermark(config.lateness_us, config.idle_us))
     if not len(chunk.events) and closed_us == state.closed_us:
         return Step(_settle(config, moved), (), late)
-    logged, fresh = _log(config, moved, chunk)
-    judged, anomalies = _judge(config, logged, fresh, closed_us)
-    return Step(_settle(config, replace(judged, closed_us=closed_us)), anomalies, late)
+    said: tuple[Anomaly, ...] = ()
+    if config.running:
+        logged, fresh = _log(config, moved, chunk)
+        moved, said = _judge(config, logged, fresh, closed_us)
+    if config.at_close:
+        moved, said_at_close = _judge_at_close(config, moved, chunk, closed_us)
+        said += said_at_close
+    return Step(_settle(config, replace(moved, closed_us=closed_us)), said, late)
 
 
 def _admit(
@@ -204,7 +210,7 @@ def _judge(
     shape = Shape(config.sample_size, config.head_size)
     reported = dict(state.reported)
     said: list[Anomaly] = []
-    for rule in config.rules:
+    for rule in config.running:
         said += _apply(rule, folded, span, shape, reported)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     settled_us = state.watermark(config.lateness_us, None)
@@ -228,40 +234,65 @@ def _apply(
     return [a for a in (*found, *fallen) if reported.get(a.anomaly_id) != a]
 
 
+def _judge_at_close(
+    config: DetectorConfig, state: BucketState, chunk: Chunk, closed_us: int
+) -> tuple[BucketState, tuple[Anomaly, ...]]:
+    """Keep a call's events for the rules judged at close, and judge the windows that close."""
+    log = (*state.whole, chunk) if len(chunk.events) else state.whole
+    closing = Closing(state.settled_us, state.closed_us, closed_us, chunk.events)
+    reported = dict(state.reported)
+    said: list[Anomaly] = []
+    if log and any(windows_due(rule, log, closing) for rule in config.at_close):
+        events = pl.concat([one.events for one in log])
+        for rule in config.at_close:
+            said += judge_whole(rule, events, closing, state.reported, config.sample_size)
+    reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
+    return replace(state, whole=log, reported=reported), tuple(said)
+
+
 def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
     """Forget what can no longer change: old chunks, the newest chunk's old events, old panes."""
     settled_us = max(state.settled_us, state.watermark(config.lateness_us, None))
-    if settled_us == state.settled_us and len(state.log) <= _MAX_CHUNKS:
+    if settled_us == state.settled_us and max(len(state.log), len(state.whole)) <= _MAX_CHUNKS:
         return state
+    log = _living(state.log, config.longest_us, settled_us)
     counts = state.tally.counts.copy()
-    log = []
-    for index, chunk in enumerate(state.log):
-        living = chunk
-        if chunk.newest_us + config.longest_us <= settled_us:
-            living = replace(chunk, events=chunk.events.clear())
-        elif index == len(state.log) - 1:
-            recent = chunk.events.filter(pl.col("at") + config.longest_us > settled_us)
-            living = replace(chunk, events=recent)
+    for chunk, living in zip(state.log, log, strict=True):
         if len(living.events) < len(chunk.events):
             np.subtract.at(counts, state.tally.slots(chunk.events), 1)
             np.add.at(counts, state.tally.slots(living.events), 1)
-        if len(living.events):
-            log.append(living)
+    whole = _living(state.whole, config.longest_at_close_us, settled_us)
     return replace(
         state,
         settled_us=settled_us,
-        log=_compact(tuple(log)),
+        log=_compact(log),
+        whole=_compact(whole),
         tally=Tally(counts, state.tally.busy & (counts >= config.busy_from)),
         folds={p: f for p, f in state.folds.items() if p.pane + config.longest_us > settled_us},
         reported={k: a for k, a in state.reported.items() if micros(a.window_end) > settled_us},
     )
 
 
-def _compact(log: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
-    """Join small neighbours among the older of many chunks, so that their number stays bounded.
+def _living(log: Sequence[Chunk], longest_us: int, settled_us: int) -> list[Chunk]:
+    """The same chunks, without what no unsettled window of that length can hold."""
+    chunks = []
+    for index, chunk in enumerate(log):
+        living = chunk
+        if chunk.newest_us + longest_us <= settled_us:
+            living = replace(chunk, events=chunk.events.clear())
+        elif index == len(log) - 1:
+            recent = chunk.events.filter(pl.col("at") + longest_us > settled_us)
+            living = replace(chunk, events=recent)
+        chunks.append(living)
+    return chunks
+
+
+def _compact(chunks: Sequence[Chunk]) -> tuple[Chunk, ...]:
+    """Drop empty chunks, and join small neighbours among the older of many, to bound their number.
 
     Their columns are not copied: that would hold up the call in which it happens.
     """
+    log = tuple(chunk for chunk in chunks if len(chunk.events))
     if len(log) <= _MAX_CHUNKS:
         return log
     groups: list[list[Chunk]] = []

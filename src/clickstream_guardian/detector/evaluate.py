@@ -229,10 +229,10 @@ def micros(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
-def explanation(rule: Rule, measures: Mapping[str, int | float]) -> str:
-    """The rule's sentence with the measured values."""
+def explanation(rule: Rule, measures: Mapping[str, int | float], key: str = "") -> str:
+    """The rule's sentence with the measured values, and with ``{key}`` for what it is keyed by."""
     shown = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in measures.items()}
-    return rule.explain.format(**shown)
+    return rule.explain.format(**{"key": key, **shown})
 
 
 def _measured(rule: Rule, row: Mapping[str, Any], closed_us: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -138,6 +139,7 @@ class BucketState:
         settled_us: windows that end at or before it are settled: no event can change them.
         closed_us: windows that end at or before it have been reported as final.
         reported: what was last said of each unsettled window, by anomaly_id.
+        whole: the log of the rules that are judged at close.
     """
 
     partitions: Mapping[PartitionKey, PartitionState] = field(default_factory=dict)
@@ -147,11 +149,12 @@ class BucketState:
     tally: Tally = field(default_factory=lambda: Tally.empty(1 << 12))
     folds: Mapping[Place, PaneFold] = field(default_factory=dict)
     reported: Mapping[str, Anomaly] = field(default_factory=dict)
+    whole: tuple[Chunk, ...] = ()
 
     @property
     def log_size(self) -> int:
         """Events in the log."""
-        return sum(len(chunk.events) for chunk in self.log)
+        return sum(len(chunk.events) for chunk in (self.log or self.whole))
 
     def resume_points(self) -> Mapping[PartitionKey, PartitionState]:
         """Where each partition must be read from to make this state anew.
@@ -159,7 +162,8 @@ class BucketState:
         Together with ``settled_us`` they are a checkpoint: a fresh state made by ``resumed`` and
         fed from there reports every unsettled window just as this one would.
         """
-        return self.log[0].before if self.log else self.partitions
+        points = [log[0].before for log in (self.log, self.whole) if log]
+        return min(points, key=_progress) if points else self.partitions
 
     @staticmethod
     def resumed(points: Mapping[PartitionKey, PartitionState], settled_us: int) -> BucketState:
@@ -185,6 +189,11 @@ class BucketState:
         return min(mark for mark, silent in marks if not (silent and mark < behind))
 
 
+def _progress(partitions: Mapping[PartitionKey, PartitionState]) -> int:
+    """Tells which of two moments of one bucket is the earlier."""
+    return sum(partition.next_offset for partition in partitions.values())
+
+
 @dataclass(frozen=True)
 class DetectorConfig:
     """The rules and the few numbers a detector works by.
@@ -199,22 +208,37 @@ class DetectorConfig:
     idle_us: int = 300_000_000
     sample_size: int = 100
 
+    @cached_property
+    def running(self) -> tuple[Rule, ...]:
+        """The rules whose windows are judged all along."""
+        return tuple(rule for rule in self.rules if not rule.at_close)
+
+    @cached_property
+    def at_close(self) -> tuple[Rule, ...]:
+        """The rules whose windows are judged when they close."""
+        return tuple(rule for rule in self.rules if rule.at_close)
+
     @property
     def pane_us(self) -> int:
-        """The common pane: every window of every rule is a whole number of panes."""
-        return int(np.gcd.reduce([rule.window.every_us for rule in self.rules]))
+        """The common pane: every window of every running rule is a whole number of panes."""
+        return int(np.gcd.reduce([rule.window.every_us for rule in self.running]))
 
     @property
     def longest_us(self) -> int:
-        """The longest window."""
-        return max(rule.window.size_us for rule in self.rules)
+        """The longest window of a running rule."""
+        return max((rule.window.size_us for rule in self.running), default=0)
+
+    @property
+    def longest_at_close_us(self) -> int:
+        """The longest window that is judged at close."""
+        return max((rule.window.size_us for rule in self.at_close), default=0)
 
     @property
     def head_size(self) -> int:
         """Events of a session and pane among which evidence is looked for first."""
-        return max(self.sample_size, *(4 * rule.least_events for rule in self.rules))
+        return max([self.sample_size, *(4 * rule.least_events for rule in self.running)])
 
     @property
     def busy_from(self) -> int:
-        """Fewest events with which a session can meet any rule."""
-        return min(rule.least_events for rule in self.rules)
+        """Fewest events with which a session can meet any running rule."""
+        return min((rule.least_events for rule in self.running), default=1)

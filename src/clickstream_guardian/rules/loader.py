@@ -12,20 +12,32 @@ from pathlib import Path
 import yaml
 
 from clickstream_guardian.errors import UsageError
-from clickstream_guardian.events.fields import CLICK, EVENT_KINDS, EventKind
+from clickstream_guardian.events.fields import CLICK, EVENT_KINDS, PURCHASE, EventKind
 from clickstream_guardian.rules.model import (
+    AT_CLOSE_US,
     OPERATORS,
+    Condition,
     Count,
     Distinct,
+    Gap,
     Measure,
+    MemberCount,
+    Mode,
     Ratio,
     Rule,
     Severity,
+    Steps,
     Threshold,
     Window,
+    least_events,
 )
 
 _KEYS = ("rule", "version", "key", "events", "window", "measures", "when", "severity", "explain")
+_OPTIONAL = ("members", "mode", "cooldown", "about")
+_RULE_KEYS = ("session_id", "item_id", "item_set", "site")
+_SESSION_WORDS = ("distinct", "ratio", "steps", "gap")
+_CROWD_WORDS = ("distinct", "ratio")
+_STEPS = ("up", "change")
 _UNITS_US = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
 _DURATION = re.compile(r"(\d{1,6})(ms|s|m|h)")
 _THRESHOLD = re.compile(r"(>=|<=|>|<)\s*(\d+(?:\.\d+)?)")
@@ -34,7 +46,6 @@ _MEASURE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MAX_WINDOW_US = 24 * _UNITS_US["h"]
 _MAX_PANES = 360
 _MAX_FILE_BYTES = 64 * 1024
-_DISTINCT_FIELDS = ("item_id",)
 
 
 class RuleError(UsageError):
@@ -119,16 +130,18 @@ class _RuleReader:
         return RuleError(f"{self.place}:{line}: {sentence}")
 
     def read(self, root: yaml.Node | None) -> Rule:
-        fields = self.mapping(root, "a rule", _KEYS)
+        fields = self.mapping(root, "a rule", (*_KEYS, *_OPTIONAL))
         for key in _KEYS:
             if key not in fields:
                 raise self.fail(root, f"the rule has no `{key}`; add it.")
         kind = self.event_kind(fields["events"])
-        measures = self.measures(fields["measures"])
-        return Rule(
+        key = self.choice(fields["key"], "key", _RULE_KEYS)
+        crowd = key != "session_id"
+        measures = self.measures(fields["measures"], crowd=crowd)
+        rule = Rule(
             name=self.name(fields["rule"]),
             version=self.version(fields["version"]),
-            key=self.choice(fields["key"], "key", ["session_id"]),
+            key=key,
             events=kind.name,
             window=self.window(fields["window"]),
             measures=measures,
@@ -138,9 +151,52 @@ class _RuleReader:
                     fields["severity"], "severity", [s.name.lower() for s in Severity]
                 ).upper()
             ],
-            explain=self.explain(fields["explain"], measures),
+            explain=self.explain(fields["explain"], measures, crowd=crowd),
             place=self.place,
+            members=self.members(fields.get("members"), fields["key"], crowd=crowd),
+            mode=Mode(self.choice(fields["mode"], "mode", list(Mode)))
+            if "mode" in fields
+            else Mode.ENFORCE,
+            cooldown_us=self.duration(fields["cooldown"]) if "cooldown" in fields else 0,
+            about=self.text(fields["about"], "about") if "about" in fields else "",
         )
+        self.check_window(rule, fields)
+        return rule
+
+    def members(self, node: yaml.Node | None, key: yaml.Node, *, crowd: bool) -> Condition | None:
+        if not crowd:
+            if node is not None:
+                raise self.fail(node, "a rule keyed by session_id has no `members`; remove them.")
+            return None
+        if node is None:
+            raise self.fail(key, "the rule does not say whom it blames; add `members`.")
+        fields = self.mapping(node, "members", ["measures", "when"])
+        if set(fields) != {"measures", "when"}:
+            raise self.fail(node, "`members` have `measures` and a `when`.")
+        measures = self.measures(fields["measures"])
+        when = self.when(fields["when"], measures)
+        self.check_gaps(fields["when"], measures, when)
+        return Condition(measures, when)
+
+    def check_window(self, rule: Rule, fields: Mapping[str, yaml.Node]) -> None:
+        """Words about order and crowds want windows that are judged when they close."""
+        ordered = any(isinstance(m, Steps | Gap) for m in rule.measures.values())
+        if (ordered or rule.members is not None) and not rule.at_close:
+            raise self.fail(
+                fields["window"],
+                "`steps`, `gap` and `members` are measured when a window closes; let it start "
+                f"every {AT_CLOSE_US // 60_000_000}m or less often.",
+            )
+        self.check_gaps(fields["when"], rule.measures, rule.when)
+
+    def check_gaps(
+        self, node: yaml.Node, measures: Mapping[str, Measure], when: Mapping[str, Threshold]
+    ) -> None:
+        has_gap = any(isinstance(measure, Gap) for measure in measures.values())
+        if has_gap and least_events(measures, when) < 2:
+            raise self.fail(
+                node, 'a `gap` lies between two events: add a count such as `clicks: ">= 2"`.'
+            )
 
     def mapping(
         self, node: yaml.Node | None, what: str, words: Sequence[str] | None = None
@@ -176,7 +232,7 @@ class _RuleReader:
         return value
 
     def event_kind(self, node: yaml.Node) -> EventKind:
-        name = self.choice(node, "events", [CLICK.name])
+        name = self.choice(node, "events", [CLICK.name, PURCHASE.name])
         return next(kind for kind in EVENT_KINDS if kind.name == name)
 
     def name(self, node: yaml.Node) -> str:
@@ -223,28 +279,43 @@ class _RuleReader:
             )
         return Window(size, every)
 
-    def measures(self, node: yaml.Node) -> Mapping[str, Measure]:
+    def measures(self, node: yaml.Node, *, crowd: bool = False) -> Mapping[str, Measure]:
         result: dict[str, Measure] = {}
         for name, value in self.mapping(node, "measures").items():
-            if not _MEASURE_NAME.fullmatch(name):
-                raise self.fail(value, f"measure name `{name[:80]}` is not in small letters.")
-            result[name] = self.measure(value, result)
+            if not _MEASURE_NAME.fullmatch(name) or name in ("key", "start"):
+                raise self.fail(
+                    value, f"measure name `{name[:80]}` is not in small letters, or is taken."
+                )
+            result[name] = self.measure(value, result, crowd=crowd)
         if not result:
             raise self.fail(
                 node, "the rule measures nothing; add a measure such as `clicks: count`."
             )
         return result
 
-    def measure(self, node: yaml.Node, known: Mapping[str, Measure]) -> Measure:
+    def measure(self, node: yaml.Node, known: Mapping[str, Measure], *, crowd: bool) -> Measure:
         if isinstance(node, yaml.ScalarNode):
-            self.choice(node, "measure", ["count"])
-            return Count()
-        fields = self.mapping(node, "measure", ["distinct", "ratio"])
+            words = ["count", "members"] if crowd else ["count"]
+            return Count() if self.choice(node, "measure", words) == "count" else MemberCount()
+        words = list(_CROWD_WORDS if crowd else _SESSION_WORDS)
+        fields = self.mapping(node, "measure", words)
         if len(fields) != 1:
-            raise self.fail(node, "a measure is one of `count`, `distinct`, `ratio`.")
-        if "distinct" in fields:
-            return Distinct(self.choice(fields["distinct"], "field", _DISTINCT_FIELDS))
-        return self.ratio(fields["ratio"], known)
+            raise self.fail(node, f"a measure is one of `count`, `{'`, `'.join(words)}`.")
+        ((word, value),) = fields.items()
+        if word == "distinct":
+            field = "session_id" if crowd else "item_id"
+            return Distinct(self.choice(value, "field", [field]))
+        if word == "steps":
+            return Steps(self.choice(value, "kind of steps", _STEPS))
+        if word == "gap":
+            return Gap(self.quantile(value))
+        return self.ratio(value, known)
+
+    def quantile(self, node: yaml.Node) -> float:
+        value = self.text(node, "a quantile")
+        if not re.fullmatch(r"0\.\d{1,3}", value) or float(value) == 0:
+            raise self.fail(node, f"quantile `{value[:80]}` is not a number such as 0.5.")
+        return float(value)
 
     def ratio(self, node: yaml.Node, known: Mapping[str, Measure]) -> Ratio:
         if not isinstance(node, yaml.SequenceNode) or len(node.value) != 2:
@@ -255,6 +326,8 @@ class _RuleReader:
                 node, "a ratio divides two measures that stand above it; there is none."
             )
         top, bottom = (self.choice(part, "measure", counts) for part in node.value)
+        if isinstance(known[top], Gap) != isinstance(known[bottom], Gap):
+            raise self.fail(node, "a ratio divides a count by a count, or a gap by a gap.")
         return Ratio(top, bottom)
 
     def when(self, node: yaml.Node, measures: Mapping[str, Measure]) -> Mapping[str, Threshold]:
@@ -274,13 +347,15 @@ class _RuleReader:
             )
         return Threshold(match[1], float(match[2]), f"{match[1]} {match[2]}")
 
-    def explain(self, node: yaml.Node, measures: Mapping[str, Measure]) -> str:
+    def explain(self, node: yaml.Node, measures: Mapping[str, Measure], *, crowd: bool) -> str:
         text = self.text(node, "explain")
         try:
             parts = list(string.Formatter().parse(text))
         except ValueError as error:
             raise self.fail(node, f"explain `{text[:80]}` has a loose brace; close it.") from error
         for _, name, spec, conversion in parts:
+            if crowd and name == "key" and not (spec or conversion):
+                continue
             if name is not None and (name not in measures or spec or conversion):
                 raise self.fail(node, self.unknown("measure in explain", name, measures))
         if not "".join(literal for literal, *_ in parts).strip():

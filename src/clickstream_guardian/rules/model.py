@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -23,6 +23,17 @@ class Severity(IntEnum):
     MEDIUM = 2
     HIGH = 3
     CRITICAL = 4
+
+
+class Mode(StrEnum):
+    """What follows from an anomaly of the rule."""
+
+    ENFORCE = "enforce"  # it counts towards the session's verdict
+    SHADOW = "shadow"  # it is recorded and counts towards nothing
+
+
+AT_CLOSE_US = 60_000_000
+"""A window that starts this often or less is judged when it closes, a quicker one all along."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,32 @@ class Ratio:
     denominator: str
 
 
-Measure = Count | Distinct | Ratio
+@dataclass(frozen=True)
+class Steps:
+    """How many events have another item than the one before (``change``), or a greater (``up``).
+
+    Events are taken in (occurred_at, event_id) order, items compared as text.
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A quantile (nearest rank) of the pauses between neighbouring events, in seconds.
+
+    A pause counts at least a microsecond, so that it may stand below a ratio's line.
+    """
+
+    quantile: float
+
+
+@dataclass(frozen=True)
+class MemberCount:
+    """How many sessions are members of the key (see ``Rule.members``)."""
+
+
+Measure = Count | Distinct | Ratio | Steps | Gap | MemberCount
 
 
 @dataclass(frozen=True)
@@ -78,17 +114,30 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """Measures of one session in a window, and the thresholds they all have to meet."""
+
+    measures: Mapping[str, Measure]
+    when: Mapping[str, Threshold]
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule of the catalogue.
 
     Attributes:
         name: in capitals, unique in a catalogue.
         version: raised when the meaning changes; part of an anomaly's identity.
-        key: the field by which events are grouped.
+        key: by what events are grouped: ``session_id``; or ``item_id``, ``item_set`` (all items
+            that a session looks at in the window) or ``site`` (everything), which need members.
         events: the kind of event looked at.
         when: thresholds by measure; all must hold.
         explain: text with measures in braces.
         place: file of the rule, for messages.
+        members: which sessions of a key are blamed if the rule holds for it.
+        mode: whether anomalies count towards verdicts.
+        cooldown_us: for how long after an anomaly of a session the rule calls nobody again.
+        about: what the rule is for and where it may err, in words.
     """
 
     name: str
@@ -101,18 +150,33 @@ class Rule:
     severity: Severity
     explain: str
     place: str
+    members: Condition | None = None
+    mode: Mode = Mode.ENFORCE
+    cooldown_us: int = 0
+    about: str = ""
+
+    @property
+    def at_close(self) -> bool:
+        """Whether a window is judged once, when it closes."""
+        return self.window.every_us >= AT_CLOSE_US
 
     @property
     def least_events(self) -> int:
         """Fewest events of one key in a window with which the rule can hold.
 
-        A count or a distinct count is at most the number of events, so its lower threshold bounds
-        that number from below. 1 where no threshold does.
+        A count of any kind is at most the number of events, so its lower threshold bounds that
+        number from below. 1 where no threshold does.
         """
-        least = 1
-        for name, threshold in self.when.items():
-            if isinstance(self.measures[name], Ratio) or threshold.operator not in (">=", ">"):
-                continue
-            whole = -int(-threshold.value // 1)
-            least = max(least, whole + (threshold.operator == ">" and whole == threshold.value))
-        return least
+        return least_events(self.measures, self.when)
+
+
+def least_events(measures: Mapping[str, Measure], when: Mapping[str, Threshold]) -> int:
+    """Fewest events with which all thresholds can be met."""
+    least = 1
+    for name, threshold in when.items():
+        measure = measures[name]
+        if isinstance(measure, Ratio | Gap) or threshold.operator not in (">=", ">"):
+            continue
+        whole = -int(-threshold.value // 1)
+        least = max(least, whole + (threshold.operator == ">" and whole == threshold.value))
+    return least

@@ -1,0 +1,83 @@
+"""Rules keyed by something else than the session, whose blame is carried back to the sessions.
+
+A crowd rule has two steps. The first tells of every session, on its own events in the window,
+whether it is a *member* (one that would be blamed). Sessions live whole in one bucket, so a bucket
+can do that alone. The second adds up sessions, members and events per key and window, which are
+plain sums over buckets, and applies the rule. Members of a key that holds are blamed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from clickstream_guardian.detector.measures import condition, measured
+from clickstream_guardian.detector.windows import distinct_events, in_windows
+from clickstream_guardian.rules.model import Count, Distinct, Measure, MemberCount, Ratio, Rule
+
+_WINDOW = ["session_id", "start"]
+_GROUP = ["key", "start"]
+
+
+def blamed_sessions(
+    rule: Rule, rows: pl.DataFrame, due: np.ndarray
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Members of keys for which the rule holds, with its measures, and the events looked at."""
+    assert rule.members is not None
+    events = _candidates(rule, rows, due)
+    members = measured(rule.members.measures, events, _WINDOW).select(
+        *_WINDOW, is_member=condition(rule.members.when)
+    )
+    partial = _partial(rule, events).join(members, on=_WINDOW)
+    held = _sums(rule, partial).filter(condition(rule.when))
+    blamed = partial.filter("is_member").select(*_WINDOW, "key")
+    return blamed.join(held, on=_GROUP), events
+
+
+def _candidates(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame:
+    """All events, by window, of sessions that may belong to a key with enough sessions."""
+    if rule.key == "site":
+        return in_windows(rule, distinct_events(rows), due)
+    laid = in_windows(rule, rows.select("session_id", "at", "item_id"), due)
+    counts = laid.group_by("item_id", "start").agg(n=pl.len())
+    frequent = counts.filter(pl.col("n") >= rule.least_events).select("item_id", "start")
+    if rule.key == "item_id":
+        sessions = laid.join(frequent, on=["item_id", "start"], how="semi").select(_WINDOW).unique()
+    else:
+        rare = laid.join(frequent, on=["item_id", "start"], how="anti").select(_WINDOW).unique()
+        sessions = laid.select(_WINDOW).unique().join(rare, on=_WINDOW, how="anti")
+    wanted = rows.join(sessions, on="session_id", how="semi")
+    return in_windows(rule, distinct_events(wanted), due).join(sessions, on=_WINDOW, how="semi")
+
+
+def _partial(rule: Rule, events: pl.DataFrame) -> pl.DataFrame:
+    """Events per session, window and key: what one bucket adds to the sums."""
+    if rule.key == "item_id":
+        return events.group_by(*_WINDOW, key=pl.col("item_id")).agg(n=pl.len().cast(pl.Int64))
+    items = pl.col("item_id").unique().sort().str.join(",")
+    key = items if rule.key == "item_set" else pl.lit("site")
+    return events.group_by(_WINDOW).agg(n=pl.len().cast(pl.Int64), key=key.first())
+
+
+def _sums(rule: Rule, partial: pl.DataFrame) -> pl.DataFrame:
+    table = partial.group_by(_GROUP).agg(
+        *(
+            _sum(measure).alias(name)
+            for name, measure in rule.measures.items()
+            if not isinstance(measure, Ratio)
+        )
+    )
+    for name, measure in rule.measures.items():
+        if isinstance(measure, Ratio):
+            ratio = pl.col(measure.numerator).cast(pl.Float64) / pl.col(measure.denominator)
+            table = table.with_columns(ratio.alias(name))
+    return table.select(*_GROUP, *rule.measures)
+
+
+def _sum(measure: Measure) -> pl.Expr:
+    if isinstance(measure, Count):
+        return pl.col("n").sum()
+    if isinstance(measure, MemberCount):
+        return pl.col("is_member").sum().cast(pl.Int64)
+    assert isinstance(measure, Distinct)
+    return pl.len().cast(pl.Int64)

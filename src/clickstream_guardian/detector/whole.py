@@ -1,0 +1,158 @@
+"""Rules that are judged on whole windows, once these close: long ones, ordered ones, crowds.
+
+No window of theirs is looked at before its end, so nothing but the log is kept, and the cost of a
+call that closes no window is that of an append. Prefilters bound from above how many events a key
+can have (repeats only raise the bound), so that few sessions are sorted; the result is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from clickstream_guardian.detector.crowd import blamed_sessions
+from clickstream_guardian.detector.evaluate import explanation, instant, micros
+from clickstream_guardian.detector.lateness import NEVER
+from clickstream_guardian.detector.measures import condition, crossing, measured
+from clickstream_guardian.detector.model import Anomaly, Status
+from clickstream_guardian.detector.state import Chunk
+from clickstream_guardian.detector.windows import distinct_events, in_windows
+from clickstream_guardian.events.identity import SEPARATOR, anomaly_id, id_hex
+from clickstream_guardian.rules.model import Rule
+
+_WINDOW = ["session_id", "start"]
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Which windows a call judges.
+
+    Those that end in (``closed_before_us``, ``closed_us``], and those closed before but after
+    ``settled_us`` in which an event of ``fresh`` lies (a partition long silent has spoken again).
+    """
+
+    settled_us: int
+    closed_before_us: int
+    closed_us: int
+    fresh: pl.DataFrame
+
+
+def judge_whole(
+    rule: Rule, log: pl.DataFrame, closing: Closing, reported: Mapping[str, Anomaly], sample: int
+) -> list[Anomaly]:
+    """What is new to say by one rule: anomalies found or changed, and those that hold no more.
+
+    Args:
+        rule: one judged at close.
+        log: the events that may lie in an unsettled window (see ``LOG_SCHEMA``).
+        closing: which windows are due.
+        reported: what was last said, by anomaly_id.
+        sample: events kept as evidence.
+    """
+    due = _due(rule, log["at"].to_numpy(), closing)
+    if not len(due):
+        return []
+    found = list(_anomalies(rule, log, due, sample))
+    holds = {anomaly.anomaly_id for anomaly in found}
+    judged = {instant(int(start)) for start in due}
+    fallen = [
+        replace(said, status=Status.WITHDRAWN)
+        for identity, said in reported.items()
+        if said.rule == rule.name and identity not in holds and said.window_start in judged
+    ]
+    return [a for a in (*found, *fallen) if reported.get(a.anomaly_id) != a]
+
+
+def windows_due(rule: Rule, log: Sequence[Chunk], closing: Closing) -> bool:
+    """Whether any window of the rule may have to be judged; cheap, and never wrongly no."""
+    oldest = min(int(chunk.events["at"].min()) for chunk in log)  # type: ignore[arg-type]
+    every, size = rule.window.every_us, rule.window.size_us
+    if len(closing.fresh) and int(closing.fresh["at"].min()) < closing.closed_before_us:  # type: ignore[arg-type]
+        return True
+    since = max(closing.closed_before_us, oldest)
+    return (closing.closed_us - size) // every > (since - size) // every
+
+
+def _due(rule: Rule, at: np.ndarray, closing: Closing) -> np.ndarray:
+    """Starts of the windows to judge, in order."""
+    if not len(at):
+        return np.empty(0, dtype=np.int64)
+    starts = _starts_of(rule, at)
+    ends = starts + rule.window.size_us
+    due = (ends > closing.closed_before_us) & (ends <= closing.closed_us)
+    if closing.closed_before_us != NEVER and len(closing.fresh):
+        touched = np.isin(starts, _starts_of(rule, closing.fresh["at"].to_numpy()))
+        due |= touched & (ends <= closing.closed_us)
+    if closing.settled_us != NEVER:
+        due &= ends > closing.settled_us
+    return np.asarray(starts[due])
+
+
+def _starts_of(rule: Rule, at: np.ndarray) -> np.ndarray:
+    every = rule.window.every_us
+    panes = np.unique(at // every * every)
+    return np.unique(panes[:, None] - np.arange(rule.window.panes) * every)
+
+
+def _anomalies(rule: Rule, log: pl.DataFrame, due: np.ndarray, sample: int) -> Iterator[Anomaly]:
+    at = pl.col("at")
+    rows = log.filter((at >= int(due[0])) & (at < int(due[-1]) + rule.window.size_us))
+    if rule.members is not None:
+        held, events = blamed_sessions(rule, rows, due)
+    else:
+        held, events = _holding_sessions(rule, rows, due)
+    if held.is_empty():
+        return
+    contents = (
+        events.join(held.select(_WINDOW).unique(), on=_WINDOW, how="semi")
+        .sort(*_WINDOW, "at", "event_id")
+        .group_by(_WINDOW, maintain_order=True)
+        .agg("at", "item_id", "event_id")
+    )
+    for row in held.join(contents, on=_WINDOW).sort(*_WINDOW, "key").iter_rows(named=True):
+        yield _anomaly(rule, row, sample)
+
+
+def _holding_sessions(
+    rule: Rule, rows: pl.DataFrame, due: np.ndarray
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Windows of sessions in which the rule holds, and the events they were judged on."""
+    counts = rows.group_by("session_id").agg(n=pl.len())
+    busy = counts.filter(pl.col("n") >= rule.least_events).select("session_id")
+    events = in_windows(rule, distinct_events(rows.join(busy, on="session_id", how="semi")), due)
+    windows = measured(rule.measures, events, _WINDOW)
+    return windows.filter(condition(rule.when)).with_columns(key=pl.col("session_id")), events
+
+
+def _anomaly(rule: Rule, row: Mapping[str, object], sample: int) -> Anomaly:
+    session_id, start = str(row["session_id"]), micros(instant(row["start"]))  # type: ignore[arg-type]
+    at, items, ids = row["at"], row["item_id"], row["event_id"]
+    assert isinstance(at, list)
+    assert isinstance(items, list)
+    assert isinstance(ids, list)
+    said = rule.members if rule.members is not None else rule
+    crossed = crossing(said.measures, said.when, at, items)
+    measures = {name: row[name] for name in rule.measures}
+    named = session_id if rule.members is None else f"{row['key']}{SEPARATOR}{session_id}"
+    return Anomaly(
+        anomaly_id=anomaly_id(rule.name, rule.version, named, start),
+        rule=rule.name,
+        rule_version=rule.version,
+        severity=rule.severity.name.lower(),
+        session_id=session_id,
+        window_start=instant(start),
+        window_end=instant(start + rule.window.size_us),
+        status=Status.FINAL,
+        measures=measures,  # type: ignore[arg-type]
+        thresholds={name: threshold.text for name, threshold in rule.when.items()},
+        event_count=len(at),
+        first_crossed_at=instant(at[crossed]),
+        crossed_event_id=id_hex(ids[crossed]),
+        explanation=explanation(rule, measures, str(row["key"])),  # type: ignore[arg-type]
+        sample_at=tuple(instant(one) for one in at[:sample]),
+        sample_items=tuple(items[:sample]),
+        sample_ids=tuple(id_hex(one) for one in ids[:sample]),
+    )
