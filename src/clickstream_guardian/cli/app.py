@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from clickstream_guardian import __version__
-from clickstream_guardian.cli import cluster, look, run, serve
+from clickstream_guardian.cli import cluster, lab, look, run, serve
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 run.register(app)
 look.register(app)
+lab.register(app)
 serve.register(app)
 cluster.register(app)
 

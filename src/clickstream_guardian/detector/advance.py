@@ -170,12 +170,41 @@ def _log(
     busy = tally.busy.copy()
     busy[slots[counts[slots] >= config.busy_from]] = True
     became = busy & ~tally.busy
-    parts = [chunk.events.filter(busy[slots])]
+    parts = [_crowded(config, state, chunk.events.filter(busy[slots]))]
     if became.any():
         parts += [old.events.filter(became[tally.slots(old.events)]) for old in state.log]
     log = (*state.log, chunk) if len(chunk.events) else state.log
     fresh = with_panes(pl.concat(parts), config.pane_us)
     return replace(state, log=log, tally=Tally(counts, busy)), fresh
+
+
+def _crowded(config: DetectorConfig, state: BucketState, events: pl.DataFrame) -> pl.DataFrame:
+    """Leave out events that no window can hold together with enough others of their session.
+
+    Only those are told apart that neither earlier calls nor later ones can add to: a whole window
+    away from the log's newest event, and from what is still to come. A call that spans hours has
+    many, one of a live stream none.
+    """
+    reach, least = config.longest_us, config.busy_from
+    earlier = max((chunk.newest_us for chunk in state.log), default=NEVER)
+    later = state.watermark(config.lateness_us, None)
+    at = events["at"].to_numpy()
+    inner = (at > earlier + reach if earlier != NEVER else True) & (at < max(later, 0) - reach)
+    if least < 2 or not np.any(inner):
+        return events
+    session = events["hash"].to_numpy()
+    order = np.lexsort((at, session))
+    session, at = session[order], at[order]
+    last = slice(least - 1, None)
+    first = slice(None, max(0, len(at) - least + 1))
+    run = (session[last] == session[first]) & (at[last] - at[first] < reach)
+    begins = np.flatnonzero(run)
+    depth = np.zeros(len(at) + 1, dtype=np.int64)
+    np.add.at(depth, begins, 1)
+    np.add.at(depth, begins + least, -1)
+    crowded = np.empty(len(at), dtype=np.bool_)
+    crowded[order] = np.cumsum(depth)[:-1] > 0
+    return events.filter(crowded | ~inner)
 
 
 def _regrow(state: BucketState, size: int) -> BucketState:

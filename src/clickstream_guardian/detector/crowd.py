@@ -13,7 +13,16 @@ import polars as pl
 
 from clickstream_guardian.detector.measures import condition, measured
 from clickstream_guardian.detector.windows import distinct_events, in_windows
-from clickstream_guardian.rules.model import Count, Distinct, Measure, MemberCount, Ratio, Rule
+from clickstream_guardian.rules.model import (
+    Condition,
+    Count,
+    Distinct,
+    Measure,
+    MemberCount,
+    Ratio,
+    Rule,
+    least_events,
+)
 
 _WINDOW = ["session_id", "start"]
 _GROUP = ["key", "start"]
@@ -25,13 +34,22 @@ def blamed_sessions(
     """Members of keys for which the rule holds, with its measures, and the events looked at."""
     assert rule.members is not None
     events = _candidates(rule, rows, due)
-    members = measured(rule.members.measures, events, _WINDOW).select(
-        *_WINDOW, is_member=condition(rule.members.when)
-    )
-    partial = _partial(rule, events).join(members, on=_WINDOW)
+    members = _members(rule.members, events)
+    partial = _partial(rule, events).join(members, on=_WINDOW, how="left")
+    partial = partial.with_columns(pl.col("is_member").fill_null(value=False))
     held = _sums(rule, partial).filter(condition(rule.when))
     blamed = partial.filter("is_member").select(*_WINDOW, "key")
     return blamed.join(held, on=_GROUP), events
+
+
+def _members(members: Condition, events: pl.DataFrame) -> pl.DataFrame:
+    """Whether a session is a member, for those with enough events to be one."""
+    counts = events.group_by(_WINDOW).agg(n=pl.len())
+    enough = counts.filter(pl.col("n") >= least_events(members.measures, members.when))
+    able = events.join(enough, on=_WINDOW, how="semi")
+    return measured(members.measures, able, _WINDOW).select(
+        *_WINDOW, is_member=condition(members.when)
+    )
 
 
 def _candidates(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame:

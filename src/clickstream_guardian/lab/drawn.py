@@ -36,7 +36,9 @@ def drawn_days(
     shop = open_shop(parameters)
     item_id = shop.catalogue.item_id
     for day in plan_days(parameters.arrivals, *days, seed=seed, scale=scale):
-        clicks, purchases, labels = [], [], []
+        clicks: list[Clicks] = []
+        purchases: list[Purchases] = []
+        labels: list[Label] = []
         for part in parts(day):
             ids = draw_ids(part)
             drawn, bought = draw_day(shop, part, ids.clean)
