@@ -44,7 +44,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield reference / "settings.md", settings_page()
     yield reference / "cli.md", cli_page()
     yield reference / "schemas.md", schemas_page()
-    yield reference / "rules.md", rules_reference.render(load_catalogue())
+    measured = json.loads((ROOT / "bench" / "results" / "detection.json").read_text())
+    yield reference / "rules.md", rules_reference.render(load_catalogue(), measured)
     yield reference / "metrics.md", metrics_reference.render()
     yield reference / "api.md", api_reference.render()
 

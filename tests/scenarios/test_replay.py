@@ -43,7 +43,8 @@ def oracle_ids(clicks: Path, *, in_order: bool) -> dict[str, dict[str, float]]:
         events.append(OracleEvent(0, session, at, item, int.from_bytes(identity)))
     if in_order:
         events.sort(key=lambda event: event.at)
-    found = final_anomalies(load_catalogue(), events, LATENESS_US, 100)
+    rules = tuple(rule for rule in load_catalogue() if rule.events == CLICK.name)
+    found = final_anomalies(rules, events, LATENESS_US, 100)
     return {anomaly.anomaly_id: dict(anomaly.measures) for anomaly in found}
 
 

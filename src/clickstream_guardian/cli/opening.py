@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
-    """Rules and numbers of the detector, as the settings say."""
+    """Rules and numbers of the detector of clicks, as the settings say.
+
+    A detector judges one kind of event: rules on purchases want a detector of their own.
+    """
     from clickstream_guardian.detector.state import DetectorConfig
+    from clickstream_guardian.events.fields import CLICK
     from clickstream_guardian.rules.loader import load_catalogue
 
     return DetectorConfig(
-        rules=load_catalogue(settings.rules_dir),
+        rules=tuple(r for r in load_catalogue(settings.rules_dir) if r.events == CLICK.name),
         lateness_us=round(settings.allowed_lateness_seconds * 1e6),
         sample_size=settings.evidence_sample_size,
     )

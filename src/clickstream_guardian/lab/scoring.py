@@ -41,7 +41,8 @@ class Scores:
     """The outcome of a back-test, as tables (their columns are the fields of the JSON).
 
     Attributes:
-        rules: per rule flagged, attacks, controls, clean, precision, false_positives_per_million.
+        rules: per rule flagged, attacks, controls, clean, precision, false_positives_per_million,
+            and the family it finds most of with its recall.
         families: per family and strength sessions, caught, recall, precision, f1, the median delay
             in events and seconds, and the seconds within which 95 of 100 were found after they
             did what no person does.
@@ -96,7 +97,7 @@ def score(flagged: pl.DataFrame, clicks: Judged, labels: pl.DataFrame, names: li
     clean_sessions = len(sessions) - len(known)
     wronged = marked.filter(pl.col("truth") != "attack").unique(["session_id", "truth"])
     return Scores(
-        rules=_by_rule(marked, names, clean_sessions),
+        rules=_by_rule(marked, known, names, clean_sessions),
         families=_by_family(marked, known, clicks.moments),
         overlap=_overlap(flagged, names),
         clean_sessions=clean_sessions,
@@ -105,7 +106,9 @@ def score(flagged: pl.DataFrame, clicks: Judged, labels: pl.DataFrame, names: li
     )
 
 
-def _by_rule(marked: pl.DataFrame, names: list[str], clean_sessions: int) -> pl.DataFrame:
+def _by_rule(
+    marked: pl.DataFrame, known: pl.DataFrame, names: list[str], clean_sessions: int
+) -> pl.DataFrame:
     counts = marked.group_by("rule").agg(
         flagged=pl.len(),
         attacks=(pl.col("truth") == "attack").sum(),
@@ -113,9 +116,27 @@ def _by_rule(marked: pl.DataFrame, names: list[str], clean_sessions: int) -> pl.
         clean=(pl.col("truth") == "clean").sum(),
     )
     rows = pl.DataFrame({"rule": names}).join(counts, on="rule", how="left", maintain_order="left")
-    return rows.with_columns(pl.exclude("rule").fill_null(0)).with_columns(
+    rows = rows.with_columns(pl.exclude("rule").fill_null(0)).with_columns(
         precision=_ratio("attacks", "flagged"),
         false_positives_per_million=(pl.col("clean") * 1e6 / max(1, clean_sessions)).round(1),
+    )
+    return rows.join(_main_family(marked, known), on="rule", how="left", maintain_order="left")
+
+
+def _main_family(marked: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The family of which a rule finds the most, mimics aside, and how much that is."""
+    plain = pl.col("strength").is_in(["naive", "jittered"])
+    totals = known.filter(plain).group_by("family").agg(sessions=pl.len())
+    return (
+        marked.filter(plain)
+        .group_by("rule", "family")
+        .agg(found=pl.len())
+        .join(totals, on="family")
+        .with_columns(recall=_ratio("found", "sessions"))
+        .sort("rule", "recall", "family", descending=[False, True, False])
+        .group_by("rule", maintain_order=True)
+        .first()
+        .select("rule", "family", "recall")
     )
 
 
@@ -149,10 +170,8 @@ def _by_family(marked: pl.DataFrame, known: pl.DataFrame, moments: pl.DataFrame)
     return (
         table.join(wronged, on=group, how="left")
         .with_columns(pl.col("wronged").fill_null(0))
-        .with_columns(
-            recall=_ratio("caught", "sessions"),
-            precision=(pl.col("caught") / (pl.col("caught") + pl.col("wronged"))).round(4),
-        )
+        .with_columns(found=pl.col("caught") + pl.col("wronged"))
+        .with_columns(recall=_ratio("caught", "sessions"), precision=_ratio("caught", "found"))
         .with_columns(
             f1=(2 * pl.col("recall") * pl.col("precision"))
             / (pl.col("recall") + pl.col("precision"))

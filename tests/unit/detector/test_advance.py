@@ -15,7 +15,7 @@ from clickstream_guardian.rules.loader import load_catalogue, parse_rule, rule_t
 
 S = 1_000_000
 T0 = 1_396_872_000 * S
-CATALOGUE = load_catalogue()
+CATALOGUE = tuple(r for r in load_catalogue() if r.name in ("HIGH_FREQUENCY", "BOT_LIKE"))
 CONFIG = DetectorConfig(CATALOGUE)
 KEY = PartitionKey("clicks", 0)
 
