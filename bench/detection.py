@@ -1,28 +1,33 @@
 """Detection: the catalogue on generated days with labelled attacks, of a seed no rule was tuned on.
 
 Run: `python bench/detection.py [--days 7] [--seed 2026]`. Writes recall per family and
-strength, precision and false positives per rule, delays and overlap.
+strength, precision and false positives per rule, delays and overlap. With `--floor` it writes what
+`tests/unit/lab/test_floor.py` holds the catalogue to, instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from bench.machine import RESULTS, write
-from clickstream_guardian.events.fields import CLICK, EventKind
+from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.lab.attacks.plan import load_plan
-from clickstream_guardian.lab.drawn import drawn_days
+from clickstream_guardian.lab.drawn import drawn_days, events_of, labels_of
 from clickstream_guardian.lab.parameters import default_parameters
 from clickstream_guardian.lab.pictures import draw_scores
-from clickstream_guardian.lab.trial import try_rules
+from clickstream_guardian.lab.trial import small_trial, try_rules
 from clickstream_guardian.rules.loader import load_catalogue
 
 TUNING_SEED, JUDGING_SEED = 101, 2026
+FLOOR = Path(__file__).parents[1] / "tests" / "unit" / "lab" / "floor.json"
 
 
 def drawn(
@@ -32,28 +37,32 @@ def drawn(
     first = date(2014, 4, 7)
     span = first, first + timedelta(days=days - 1)
     made = list(drawn_days(default_parameters(), span, load_plan("trial"), seed))
-    labels = [label for day in made for label in day.labels]
-    truth = pl.DataFrame(
-        {
-            "session_id": [str(label.session_id) for label in labels],
-            "family": [label.family for label in labels],
-            "strength": [str(label.strength) for label in labels],
-        }
-    )
-    events = {
-        kind: pl.concat([day.clicks if kind else day.purchases for day in made]).sort(
-            "occurred_at", maintain_order=True
-        )
-        for kind in (True, False)
+    return events_of(made), labels_of(made)
+
+
+def floor() -> dict[str, Any]:
+    """Recall per family and strength on the small day that the test judges."""
+    outcome = small_trial(load_catalogue())
+    recall: dict[str, dict[str, float]] = {}
+    for row in outcome.scores.families.iter_rows(named=True):
+        recall.setdefault(row["family"], {})[row["strength"]] = row["recall"]
+    return {
+        "tolerance": {"naive": 0.0, "jittered": 0.03, "mimic": 0.1},
+        "clean_flagged_at_most": outcome.scores.flagged_clean + 2,
+        "controls_flagged_at_most": 0,
+        "recall": recall,
     }
-    return lambda kind: [events[kind is CLICK]], truth
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seed", type=int, default=JUDGING_SEED)
+    parser.add_argument("--floor", action="store_true")
     options = parser.parse_args()
+    if options.floor:
+        FLOOR.write_text(json.dumps(floor(), indent=2) + "\n")
+        return
     if options.seed == TUNING_SEED:
         sys.exit(f"seed {TUNING_SEED} is the one rules are tuned on; judge by another.")
     days, truth = drawn(options.days, options.seed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 
+from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
 from clickstream_guardian.lab.attacks.injection import Label, inject
 from clickstream_guardian.lab.attacks.plan import AttackPlan
 from clickstream_guardian.lab.columns import Clicks, Columns, Purchases
@@ -52,6 +53,31 @@ def drawn_days(
             _frame(Purchases.join(purchases), item_id, number | 1 << 39),
             tuple(labels),
         )
+
+
+def events_of(days: Sequence[DrawnDay]) -> Callable[[EventKind], Sequence[pl.DataFrame]]:
+    """All events of a kind in event-time order, as ``try_rules`` takes them."""
+    frames = {
+        CLICK.name: [day.clicks for day in days],
+        PURCHASE.name: [day.purchases for day in days],
+    }
+    whole = {
+        kind: pl.concat(parts).sort("occurred_at", maintain_order=True)
+        for kind, parts in frames.items()
+    }
+    return lambda kind: [whole[kind.name]]
+
+
+def labels_of(days: Sequence[DrawnDay]) -> pl.DataFrame:
+    """The labels as a table: session_id, family, strength."""
+    labels = [label for day in days for label in day.labels]
+    return pl.DataFrame(
+        {
+            "session_id": [str(label.session_id) for label in labels],
+            "family": [label.family for label in labels],
+            "strength": [str(label.strength) for label in labels],
+        }
+    )
 
 
 def _frame(rows: Columns, item_id: np.ndarray, first_id: int) -> pl.DataFrame:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import polars as pl
 
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
+from clickstream_guardian.lab.attacks.plan import load_plan
 from clickstream_guardian.lab.backtest import Judged, judge
+from clickstream_guardian.lab.drawn import drawn_days, events_of, labels_of
+from clickstream_guardian.lab.parameters import default_parameters
 from clickstream_guardian.lab.scoring import Scores, score
 from clickstream_guardian.lab.whatif import Sweep
 from clickstream_guardian.rules.model import Mode, Rule
 
+_SMALL_SCALE, _SMALL_SESSIONS, _SMALL_LONERS, _SMALL_SEED = 0.2, 10_000, 8, 404
 _NO_LABELS = pl.DataFrame(
     schema={"session_id": pl.String, "family": pl.String, "strength": pl.String}
 )
@@ -127,3 +132,11 @@ def _counts(clicks: pl.DataFrame, purchases: pl.DataFrame) -> dict[str, float]:
         "conversion_rate": round(buying / sessions, 6) if sessions else 0.0,
         "clicks_per_session": round(int(clicks["events"].sum()) / sessions, 4) if sessions else 0.0,
     }
+
+
+def small_trial(rules: Sequence[Rule]) -> Outcome:
+    """A small day with every family of the trial, for a check that is done in seconds."""
+    parameters, day = default_parameters(), date(2014, 4, 9)
+    plan = load_plan("trial").dense(_SMALL_SESSIONS, _SMALL_LONERS)
+    made = list(drawn_days(parameters, (day, day), plan, _SMALL_SEED, _SMALL_SCALE))
+    return try_rules(rules, events_of(made), labels_of(made))

@@ -21,7 +21,7 @@ from clickstream_guardian.lake.lake import Lake
 _EVENTS = """
     SELECT session_id, occurred_at, item_id, category, event_id, source, partition, "offset"
     FROM read_parquet(?, hive_partitioning=false, union_by_name=true)
-    WHERE session_id = ? AND occurred_at >= ? AND occurred_at < ?
+    WHERE (session_id = ? OR ?) AND occurred_at >= ? AND occurred_at < ?
     ORDER BY occurred_at, event_id, source, partition, "offset"
 """
 _AHEAD = """
@@ -61,15 +61,20 @@ def explain(
     rules = tuple(r for r in config.rules if r.name == rule)
     if not rules:
         raise GuardianError(f"Rule {rule} is not in the catalogue; add its file to explain it.")
-    events = _session_events(lake, session_id, window_start, window_end)
+    of_all = rules[0].members is not None
+    events = _events(lake, session_id, window_start, window_end, of_all=of_all)
     fated = _with_fate(lake, events, window_start, round(config.lateness_us))
     counted = fated.filter(pl.col("fate") == "counted")
     found = _judge(replace(config, rules=rules), counted)
-    same = [a for a in found if a.window_start == window_start]
-    return Explained(fated, same[0] if same else None)
+    same = [a for a in found if a.window_start == window_start and a.session_id == session_id]
+    own = fated.filter(pl.col("session_id") == session_id)
+    return Explained(own, same[0] if same else None)
 
 
-def _session_events(lake: Lake, session_id: str, start: datetime, end: datetime) -> pl.DataFrame:
+def _events(
+    lake: Lake, session_id: str, start: datetime, end: datetime, *, of_all: bool
+) -> pl.DataFrame:
+    """The session's raw rows in the window, or everybody's for a rule on crowds."""
     last = end - timedelta(microseconds=1)
     files = lake.data_files("clicks", f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}")
     wanted = {f"{start + timedelta(hours=h):%Y-%m-%d %H}" for h in range(_hours(start, last) + 1)}
@@ -81,7 +86,7 @@ def _session_events(lake: Lake, session_id: str, start: datetime, end: datetime)
     with duckdb.connect() as connection:
         lake.attach(connection)
         connection.execute("SET TimeZone = 'UTC'")
-        query = connection.sql(_EVENTS, params=[paths, session_id, start, end])
+        query = connection.sql(_EVENTS, params=[paths, session_id, of_all, start, end])
         found: pa.Table = query.to_arrow_table()
     ids = found["event_id"].combine_chunks().cast(pa.binary(16))
     frame = pl.DataFrame(pl.from_arrow(found.drop_columns(["event_id"])))

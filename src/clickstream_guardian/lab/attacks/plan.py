@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
@@ -69,6 +69,23 @@ class AttackPlan:
     """All attacks of a run."""
 
     attacks: tuple[Attack, ...] = ()
+
+    def dense(self, clean_sessions: int, loners: int) -> AttackPlan:
+        """The same attacks, so many that a small day holds each of them.
+
+        Args:
+            clean_sessions: clean sessions of a day.
+            loners: sessions of every attack by one session at a time; of the others one occasion.
+        """
+        return AttackPlan(
+            tuple(
+                replace(
+                    attack,
+                    share=(loners if attack.sessions == 1 else attack.sessions) / clean_sessions,
+                )
+                for attack in self.attacks
+            )
+        )
 
 
 def load_plan(choice: str) -> AttackPlan:
