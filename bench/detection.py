@@ -19,7 +19,7 @@ import polars as pl
 
 from bench.machine import RESULTS, write
 from clickstream_guardian.events.fields import EventKind
-from clickstream_guardian.lab.attacks.plan import load_plan
+from clickstream_guardian.lab.attacks.plan import AttackPlan, load_plan
 from clickstream_guardian.lab.drawn import drawn_days, events_of, labels_of
 from clickstream_guardian.lab.parameters import default_parameters
 from clickstream_guardian.lab.pictures import draw_scores
@@ -33,10 +33,15 @@ FLOOR = Path(__file__).parents[1] / "tests" / "unit" / "lab" / "floor.json"
 def drawn(
     days: int, seed: int
 ) -> tuple[Callable[[EventKind], Iterable[pl.DataFrame]], pl.DataFrame]:
-    """Some days from 2014-04-07 on with the trial's attacks, and their labels."""
+    """Some days from 2014-04-07 on with the trial's attacks, each crowd on one of them."""
     first = date(2014, 4, 7)
     span = first, first + timedelta(days=days - 1)
-    made = list(drawn_days(default_parameters(), span, load_plan("trial"), seed))
+    trial = load_plan("trial")
+
+    def plan_of(day: date) -> AttackPlan:
+        return trial.of_day((day - first).days, days, 50_000)
+
+    made = list(drawn_days(default_parameters(), span, plan_of, seed))
     return events_of(made), labels_of(made)
 
 

@@ -158,12 +158,10 @@ def _show(common: Shared, outcome: Outcome) -> None:
             f"{row['sessions']:,}",
             *(_share(row[name]) for name in ("recall", "precision", "f1")),
             "" if row["delay_seconds"] is None else f"{row['delay_seconds']:,.1f}",
-            "" if row["delay_events"] is None else f"{row['delay_events']:,.0f}",
         ]
         for row in scores.families.iter_rows(named=True)
     ]
-    head = ["family", "strength", "sessions#", "recall#", "precision#", "F1#", "delay s#"]
-    head += ["delay events#"]
+    head = ["family", "strength", "n#", "recall#", "precision#", "F1#", "delay s#"]
     if rows:
         _table(common, head, rows)
     rows = [

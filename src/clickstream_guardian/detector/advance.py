@@ -185,7 +185,7 @@ def _crowded(config: DetectorConfig, state: BucketState, events: pl.DataFrame) -
     away from the log's newest event, and from what is still to come. A call that spans hours has
     many, one of a live stream none.
     """
-    reach, least = config.longest_us, config.busy_from
+    reach, least = config.longest_running_us, config.busy_from
     earlier = max((chunk.newest_us for chunk in state.log), default=NEVER)
     later = state.watermark(config.lateness_us, None)
     at = events["at"].to_numpy()
@@ -243,7 +243,7 @@ def _judge(
         said += _apply(rule, folded, span, shape, reported)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     settled_us = state.watermark(config.lateness_us, None)
-    split = split_fold(new, lambda pane: pane + config.longest_us > settled_us)
+    split = split_fold(new, lambda pane: pane + config.longest_running_us > settled_us)
     return replace(state, folds=kept | split, reported=reported), tuple(said)
 
 
@@ -284,7 +284,7 @@ def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
     settled_us = max(state.settled_us, state.watermark(config.lateness_us, None))
     if settled_us == state.settled_us and max(len(state.log), len(state.whole)) <= _MAX_CHUNKS:
         return state
-    log = _living(state.log, config.longest_us, settled_us)
+    log = _living(state.log, config.longest_running_us, settled_us)
     counts = state.tally.counts.copy()
     for chunk, living in zip(state.log, log, strict=True):
         if len(living.events) < len(chunk.events):
@@ -297,7 +297,9 @@ def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
         log=_compact(log),
         whole=_compact(whole),
         tally=Tally(counts, state.tally.busy & (counts >= config.busy_from)),
-        folds={p: f for p, f in state.folds.items() if p.pane + config.longest_us > settled_us},
+        folds={
+            p: f for p, f in state.folds.items() if p.pane + config.longest_running_us > settled_us
+        },
         reported={k: a for k, a in state.reported.items() if micros(a.window_end) > settled_us},
     )
 

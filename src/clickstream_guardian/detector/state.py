@@ -225,6 +225,11 @@ class DetectorConfig:
 
     @property
     def longest_us(self) -> int:
+        """The longest window of any rule."""
+        return max(rule.window.size_us for rule in self.rules)
+
+    @property
+    def longest_running_us(self) -> int:
         """The longest window of a running rule."""
         return max((rule.window.size_us for rule in self.running), default=0)
 

@@ -28,9 +28,13 @@ class DrawnDay:
 
 
 def drawn_days(
-    parameters: Parameters, days: tuple[date, date], plan: AttackPlan, seed: int, scale: float = 1.0
+    parameters: Parameters,
+    days: tuple[date, date],
+    plan_of: Callable[[date], AttackPlan],
+    seed: int,
+    scale: float = 1.0,
 ) -> Iterator[DrawnDay]:
-    """The days of ``guardian generate`` with the same options, one at a time.
+    """Days as ``guardian generate`` draws them, one at a time, each with its own plan of attacks.
 
     Sessions that run past midnight stay with the day they began on.
     """
@@ -43,7 +47,7 @@ def drawn_days(
         for part in parts(day):
             ids = draw_ids(part)
             drawn, bought = draw_day(shop, part, ids.clean)
-            injected = inject(shop, part, plan, ids.spare, drawn)
+            injected = inject(shop, part, plan_of(day.day), ids.spare, drawn)
             clicks += [drawn, injected.clicks]
             purchases += [bought, injected.purchases]
             labels += injected.labels

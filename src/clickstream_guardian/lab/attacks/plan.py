@@ -70,6 +70,28 @@ class AttackPlan:
 
     attacks: tuple[Attack, ...] = ()
 
+    def of_day(self, number: int, days: int, clean_sessions: int) -> AttackPlan:
+        """The plan for one of several days: attacks by many sessions happen on one day of them.
+
+        Chance would leave a short trial without some of them; those by one are left to it.
+
+        Args:
+            number: which day, from 0.
+            days: of how many.
+            clean_sessions: clean sessions of a day.
+        """
+        return AttackPlan(
+            tuple(
+                attack
+                if attack.sessions == 1
+                else replace(
+                    attack,
+                    share=1.2 * attack.sessions / clean_sessions if place % days == number else 0,
+                )
+                for place, attack in enumerate(self.attacks)
+            )
+        )
+
     def dense(self, clean_sessions: int, loners: int) -> AttackPlan:
         """The same attacks, so many that a small day holds each of them.
 
