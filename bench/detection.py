@@ -54,7 +54,7 @@ def floor() -> dict[str, Any]:
     return {
         "tolerance": {"naive": 0.0, "jittered": 0.03, "mimic": 0.1},
         "clean_flagged_at_most": outcome.scores.flagged_clean + 2,
-        "controls_flagged_at_most": 0,
+        "controls_flagged_at_most": outcome.scores.flagged_controls,
         "recall": recall,
     }
 

@@ -35,6 +35,8 @@ def measured(
         *(_column(measure).alias(name) for name, measure in plain.items())
     )
     for name, measure in measures.items():
+        if isinstance(measure, Gap):
+            table = table.with_columns(_seconds(table[name]))
         if isinstance(measure, Ratio):
             table = table.with_columns(
                 (pl.col(measure.numerator).cast(pl.Float64) / pl.col(measure.denominator)).alias(
@@ -57,7 +59,13 @@ def _column(measure: Measure) -> pl.Expr:
     assert isinstance(measure, Gap)
     gaps = pl.col("at").diff().drop_nulls().sort()
     place = (gaps.len() * measure.quantile).ceil().cast(pl.Int64).clip(1) - 1
-    return gaps.get(place, null_on_oob=True).clip(1) / 1e6
+    return gaps.get(place, null_on_oob=True).clip(1)
+
+
+def _seconds(micros: pl.Series) -> pl.Series:
+    """Correctly rounded; Polars would multiply by 1e-6, which is another number than 1/1000000."""
+    seconds = pl.Series(micros.name, micros.fill_null(0).to_numpy() / 1e6)
+    return seconds.set(micros.is_null(), None)
 
 
 def condition(when: Mapping[str, Threshold]) -> pl.Expr:

@@ -81,6 +81,12 @@ def test_a_window_is_judged_when_it_closes_and_not_before() -> None:
     assert anomaly.first_crossed_at == instant(T0 + 30 * S)
 
 
+def test_a_pause_is_divided_into_seconds_without_loss() -> None:
+    clicks = [("a", n * 0.224, "ij"[n % 2]) for n in range(5)]
+    (said,) = _judge(STEADY, clicks)
+    assert {anomaly.measures["fast"] for anomaly in said} == {0.224}
+
+
 def test_a_tab_that_stays_on_its_item_does_not_move() -> None:
     assert _judge(STEADY, [("a", n * 10.0, "i") for n in range(9)]) == [[]]
 
