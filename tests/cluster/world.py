@@ -159,14 +159,14 @@ class World:
         return {row.topic: row for row in audit(self.settings, self.lake)}
 
     def wait_landed(self, seconds: float = 120) -> dict[str, TopicAudit]:
-        """Wait until nothing of the log is missing from the lake."""
-        found: dict[str, TopicAudit] = {}
-
-        def complete() -> bool:
-            found.update(self.audit())
-            return all(row.missing == 0 for row in found.values())
-
-        wait_for(complete, seconds, lambda: f"still missing: {found}", every=1.0)
+        """Wait until nothing of the log is missing from the lake, as long as more is landed."""
+        found, least, since = self.audit(), -1, time.monotonic()
+        while missing := sum(row.missing for row in found.values()):
+            if missing != least:
+                least, since = missing, time.monotonic()
+            assert time.monotonic() - since < seconds, f"nothing more for {seconds} s: {found}"
+            time.sleep(1)
+            found = self.audit()
         return found
 
     def registry_answers(self) -> bool:

@@ -146,7 +146,9 @@ def table_properties(table: RawTable) -> dict[str, str]:
 
     Bounds are kept for few columns only: those of random ids prune nothing and would make each
     manifest several times as large. Files are replaced by others with the same rows, which no
-    append can contradict: so a replacement need not give way to a sink that appends meanwhile.
+    append can contradict: so a replacement need not give way to a sink that appends meanwhile,
+    and may be tried more often than the usual four times, for on a busy machine a try takes longer
+    than the sink's next commit.
     """
     return {
         "write.format.default": "parquet",
@@ -156,6 +158,7 @@ def table_properties(table: RawTable) -> dict[str, str]:
         "write.delete.isolation-level": "snapshot",
         "write.update.isolation-level": "snapshot",
         "write.metadata.metrics.default": "none",
+        "commit.retry.num-retries": "15",
         "commit.manifest-merge.enabled": "true",
         "commit.manifest.min-count-to-merge": "25",
         "commit.manifest.target-size-bytes": str(512 * 1024),
