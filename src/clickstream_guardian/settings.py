@@ -54,6 +54,15 @@ class Settings(BaseSettings):
             "and still count in detection.",
         ),
     ] = 10.0
+    silence_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=86_400,
+            description="A partition of a live log without a message for so long no longer holds "
+            "windows open.",
+        ),
+    ] = 30.0
     max_rejected_ratio: Annotated[
         float,
         Field(

@@ -406,6 +406,23 @@ class PositionStatus(Answer):
     )
 
 
+class DetectorStatus(Answer):
+    """How far live detection of one bucket (a partition number of the event topics) is."""
+
+    group: str = Field(description="Consumer group.", examples=["guardian-detect"])
+    bucket: int = Field(description="Partition number.", ge=0, examples=[0])
+    owner: str = Field(description="Process that detects.", examples=["host:4711"])
+    messages: Count = Field(description="Messages judged since the group began.")
+    rejected_by_reason: dict[str, int] = Field(description="Messages that are no event.")
+    late: Count = Field(description="Events that came too late for detection.")
+    events_per_second: float = Field(description="Messages a second at present.", ge=0)
+    lag: Count = Field(description="Messages on the log yet to be judged.")
+    watermark_at: Instant | None = Field(description="Windows that end by then are closed.")
+    state_rows: Count = Field(description="Events held because their windows are not settled.")
+    step_seconds: float = Field(description="Nine steps in ten took no longer.", ge=0)
+    updated_at: Instant = Field(description="When this was noted; old where nobody detects.")
+
+
 class EventCounts(Answer):
     """What came in; `received = landed + rejected`, `landed = events + duplicates`."""
 
@@ -450,4 +467,5 @@ class SystemStatus(Answer):
     reconciliation: Reconciliation | None = Field(description="Null before the first landing.")
     batch: BatchStatus
     positions: list[PositionStatus] = Field(description="At most 1000, by group and source.")
+    detectors: list[DetectorStatus] = Field(description="Live detection, by group and bucket.")
     sources: list[SourceStatus] = Field(description="The newest 100, latest started first.")

@@ -17,6 +17,7 @@ from clickstream_guardian.api.gauges import gauges
 from clickstream_guardian.api.parameters import NoParameters
 from clickstream_guardian.store import read_status
 from clickstream_guardian.store.read import BusyError, SlowQueryError, UnreachableError
+from clickstream_guardian.store.snapshots import PROGRESS
 
 router = APIRouter(tags=["status"])
 
@@ -81,6 +82,7 @@ def system_status(seen: Mapping[str, Any]) -> dict[str, Any]:
             "dirty_days": lake["value"]["dirty_days"] if lake else None,
         },
         "positions": positions,
+        "detectors": _detectors(seen),
         "sources": seen["sources"],
     }
 
@@ -119,9 +121,18 @@ def _reconciliation(
 
 
 def _ends(seen: Mapping[str, Any]) -> dict[tuple[str, int], int]:
-    log = seen["snapshots"].get("log")
-    ends = log["value"]["ends"] if log else []
+    """The log's ends, as the last who saw each noted it."""
+    noted = sorted(seen["snapshots"].values(), key=lambda one: one["updated_at"])
+    ends = [end for one in noted for end in one["value"].get("ends", ())]
     return {(end["source"], end["partition"]): end["end_offset"] for end in ends}
+
+
+def _detectors(seen: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Live detection, bucket by bucket."""
+    found = {n: one for n, one in seen["snapshots"].items() if n.startswith(PROGRESS)}
+    shown = [one["value"] | {"updated_at": one["updated_at"]} for one in found.values()]
+    shown.sort(key=lambda one: (one["group"], one["bucket"]))
+    return [{name: v for name, v in one.items() if name != "ends"} for one in shown]
 
 
 def _position(position: Mapping[str, Any], ends: Mapping[tuple[str, int], int]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from clickstream_guardian import __version__
-from clickstream_guardian.cli import cluster, lab, look, run, serve
+from clickstream_guardian.cli import cluster, detect, lab, look, run, serve
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 run.register(app)
+detect.register(app)
 look.register(app)
 lab.register(app)
 serve.register(app)

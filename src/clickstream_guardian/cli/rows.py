@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -124,9 +125,11 @@ def gather_status(parts: Parts) -> dict[str, Any]:
 
     from clickstream_guardian.pipelines.daily import dirty_days
     from clickstream_guardian.pipelines.reconcile import balances
+    from clickstream_guardian.store.snapshots import list_progress
 
     with parts.store.begin() as connection:
         newest = connection.execute(select(func.max(anomaly_sessions.c.window_end))).scalar()
+        progress = list_progress(connection)
     days = [dt for table in ("clicks", "purchases") for dt in parts.lake.day_counts(table)]
     return {
         "home": str(parts.home.root),
@@ -153,4 +156,9 @@ def gather_status(parts: Parts) -> dict[str, Any]:
         "last_day": max(days, default=None),
         "dirty_days": [str(day) for day in dirty_days(parts.store, parts.lake)],
         "newest_anomaly": plain(newest),
+        "detectors": [
+            {name: value for name, value in asdict(one).items() if name != "ends"}
+            | {"updated_at": plain(updated_at)}
+            for one, updated_at in progress
+        ],
     }

@@ -266,6 +266,26 @@ def show_status(console: Console, status: Mapping[str, Any]) -> None:
     )
     console.print(f"  days to compute: {', '.join(dirty) if dirty else 'none'}")
     console.print(f"  newest anomaly: {status['newest_anomaly'] or 'none'}")
+    if status["detectors"]:
+        console.print(_detectors(status["detectors"]))
+
+
+def _detectors(detectors: Sequence[Mapping[str, Any]]) -> Group:
+    """Live detection, bucket by bucket."""
+    columns = [
+        *("group", "bucket#", "messages#", "a second#", "lag#", "watermark", "held#", "step ms#"),
+        *("rejected#", "late#", "by", "noted"),
+    ]
+    rows = [
+        (
+            *(one["group"], one["bucket"], one["messages"], round(one["events_per_second"])),
+            *(one["lag"], (one["watermark_at"] or "–")[:19], one["state_rows"]),
+            *(round(one["step_seconds"] * 1000), sum(one["rejected_by_reason"].values())),
+            *(one["late"], one["owner"], one["updated_at"][:19]),
+        )
+        for one in detectors
+    ]
+    return table("Live detection", columns, rows)
 
 
 def _even(even: bool | None) -> Text:

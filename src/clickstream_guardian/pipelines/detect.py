@@ -1,15 +1,18 @@
-"""Detection: batches go through the detector; findings and progress are saved together."""
+"""Detection: what comes goes through the detector; findings and progress are saved together.
+
+``Judge`` is that of any source. ``Detection`` feeds it with files, ``live`` with a log.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
+from sqlalchemy import Connection
 
-from clickstream_guardian.detector.advance import Arrival, advance
+from clickstream_guardian.detector.advance import Arrival, Step, advance
 from clickstream_guardian.detector.evaluate import instant, micros
 from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
@@ -35,7 +38,7 @@ from clickstream_guardian.store import (
 )
 
 _FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-_NO_EVENTS = pl.DataFrame(
+NO_EVENTS = pl.DataFrame(
     schema={
         "session_id": pl.String,
         "occurred_at": pl.Datetime("us", "UTC"),
@@ -44,52 +47,138 @@ _NO_EVENTS = pl.DataFrame(
         "offset": pl.Int64,
     }
 )
+"""Columns of an arrival, without a row."""
+
+
+class Judge:
+    """The detector of partitions that are judged together, and its checkpoint.
+
+    Anomalies and checkpoint are saved in one transaction, so after a crash detection goes on where
+    its last save stands, and says again only what it has said before.
+
+    Attributes:
+        group: names the checkpoint.
+        generation: of the checkpoint that the next save replaces; 0 before the first.
+        state: what the detector remembers.
+        judged_before: per partition, the offset before which an earlier process has judged.
+    """
+
+    def __init__(self, config: DetectorConfig, group: str, checkpoint: Checkpoint | None) -> None:
+        self.config = config
+        self.group = group
+        self.fingerprint = rules_fingerprint(config.rules)
+        self.generation = checkpoint.generation if checkpoint else 0
+        self.state = BucketState()
+        self.judged_before: Mapping[PartitionKey, int] = {}
+        self._withdrawn_us: int | None = None
+        if checkpoint is not None:
+            points = {PartitionKey(p.source, p.partition): p for p in checkpoint.positions}
+            self.judged_before = {key: saved.next_offset for key, saved in points.items()}
+            self.state = BucketState.resumed(
+                {key: point_of(saved) for key, saved in points.items()},
+                to_micros(checkpoint.closed_until),
+            )
+
+    def declare(self, partitions: Mapping[PartitionKey, tuple[EventKind, int]]) -> None:
+        """Make every partition known, so that none is shut out by the others' watermark.
+
+        Args:
+            partitions: of each, its kind of event, and where it begins if it is new.
+        """
+        concerned = {rule.events for rule in self.config.rules}
+        known = {
+            key: replace(state, concerned=partitions[key][0].name in concerned)
+            for key, state in self.state.partitions.items()
+        }
+        self.state = replace(self.state, partitions=known)
+        self.step(
+            [
+                Arrival(key, kind.name, NO_EVENTS, begin)
+                for key, (kind, begin) in partitions.items()
+                if key not in known
+            ]
+        )
+
+    def step(self, arrivals: Sequence[Arrival]) -> Step:
+        """Judge what has come; it is to be saved before the next step's result is."""
+        step = advance(self.config, self.state, arrivals)
+        self.state = step.state
+        return step
+
+    def save(self, connection: Connection, anomalies: Sequence[Anomaly]) -> None:
+        """Save what was found, in the caller's transaction; ``saved`` tells that it holds.
+
+        Raises:
+            CheckpointConflictError: another process detects for the group.
+        """
+        upsert_anomalies(connection, anomalies, self.group)
+        settled_us = self.state.settled_us
+        if settled_us != self._withdrawn_us:
+            withdraw_forgotten(connection, to_instant(settled_us), self.group)
+        save_checkpoint(connection, self._checkpoint(), self.generation)
+
+    def saved(self) -> None:
+        """The transaction of the last ``save`` was committed."""
+        self.generation += 1
+        self._withdrawn_us = self.state.settled_us
+
+    def _checkpoint(self) -> Checkpoint:
+        points = self.state.resume_points()
+        return Checkpoint(
+            group_name=self.group,
+            rules_fingerprint=self.fingerprint,
+            lateness_us=self.config.lateness_us,
+            closed_until=to_instant(self.state.settled_us),
+            generation=self.generation,
+            positions=tuple(
+                position_of(key, self._furthest(key, now), points.get(key, PartitionState()))
+                for key, now in sorted(self.state.partitions.items())
+            ),
+            longest_us=self.config.longest_us,
+        )
+
+    def _furthest(self, key: PartitionKey, now: PartitionState) -> PartitionState:
+        """While what was judged before is read again, that is still how far it is judged."""
+        return replace(now, next_offset=max(now.next_offset, self.judged_before.get(key, 0)))
 
 
 class Detection:
-    """One group of files under detection, from its checkpoint on.
-
-    Anomalies and checkpoint are saved in one transaction, so after a crash the group goes on where
-    its last save stands, and says again only what it has said before.
-    """
+    """One group of files under detection, from its checkpoint on."""
 
     def __init__(self, store: Store, config: DetectorConfig, files: Sequence[FileSource]) -> None:
         self.store = store
-        self.config = config
-        self.group = group_name(files)
-        self.fingerprint = rules_fingerprint(config.rules)
-        self.counts: Counter[str] = Counter()
+        group = group_name(files)
         with store.begin() as connection:
-            checkpoint = load_checkpoint(connection, self.group)
-        self.generation = checkpoint.generation if checkpoint else 0
-        self.state = self._resumed(checkpoint, files)
-        self._declare(files)
+            checkpoint = load_checkpoint(connection, group)
+        if checkpoint is not None:
+            _refuse_other_rules(checkpoint, config)
+        self.judge = Judge(config, group, checkpoint)
+        self.judge.declare({_key(file): (file.kind, file.events_from) for file in files})
 
     def position(self, file: FileSource) -> int:
         """The first offset of a file that detection has to read."""
-        return self.state.partitions[_key(file)].next_offset
+        return self.judge.state.partitions[_key(file)].next_offset
 
     def late_count(self, file: FileSource) -> int:
         """Events of a file found late so far."""
-        return self.state.partitions[_key(file)].late_count
+        return self.judge.state.partitions[_key(file)].late_count
 
     def feed(self, batch: Batch) -> tuple[Anomaly, ...]:
         """Judge a batch and save what follows; what detection has seen already is dropped."""
         promised = NEVER if batch.promised_us is None else batch.promised_us
-        arrivals = [self._arrival(part, promised) for part in batch.parts]
-        step = advance(self.config, self.state, arrivals)
-        self.state = step.state
-        self._save(step.anomalies)
+        step = self.judge.step([self._arrival(part, promised) for part in batch.parts])
+        with self.store.begin() as connection:
+            self.judge.save(connection, step.anomalies)
+        self.judge.saved()
         return step.anomalies
 
     def _arrival(self, part: Part, promised_us: int) -> Arrival:
-        key = _key(part.file)
-        start = self.state.partitions[key].next_offset
-        events = part.events if len(part.events) else _NO_EVENTS
+        start = self.position(part.file)
+        events = part.events if len(part.events) else NO_EVENTS
         if len(events) and int(events["offset"][0]) < start:
             events = events.filter(pl.col("offset") >= start)
         return Arrival(
-            key,
+            _key(part.file),
             part.file.kind.name,
             events,
             max(start, part.next_offset),
@@ -97,58 +186,19 @@ class Detection:
             ended=part.ended,
         )
 
-    def _declare(self, files: Sequence[FileSource]) -> None:
-        """Make every partition known, so that none is shut out by the others' watermark."""
-        new = [file for file in files if _key(file) not in self.state.partitions]
-        arrivals = [Arrival(_key(f), f.kind.name, _NO_EVENTS, f.events_from) for f in new]
-        self.state = advance(self.config, self.state, arrivals).state
 
-    def _resumed(self, checkpoint: Checkpoint | None, files: Sequence[FileSource]) -> BucketState:
-        if checkpoint is None:
-            return BucketState()
-        if checkpoint.rules_fingerprint != self.fingerprint:
-            raise UsageError(
-                "The rules have changed since this replay was interrupted, and its windows are "
-                "half judged by the old ones: go on with those, or replay into a new GUARDIAN_HOME."
-            )
-        if checkpoint.lateness_us != self.config.lateness_us:
-            raise UsageError(
-                f"GUARDIAN_ALLOWED_LATENESS_SECONDS={self.config.lateness_us / 1e6:g} is not what "
-                f"this replay was begun with ({checkpoint.lateness_us / 1e6:g}): set it back."
-            )
-        kinds = {_key(file): file.kind for file in files}
-        points = {
-            PartitionKey(p.source, p.partition): self._point(p, kinds) for p in checkpoint.positions
-        }
-        return BucketState.resumed(points, _to_micros(checkpoint.closed_until))
-
-    def _point(self, saved: Position, kinds: Mapping[PartitionKey, EventKind]) -> PartitionState:
-        kind = kinds[PartitionKey(saved.source, saved.partition)]
-        return PartitionState(
-            next_offset=saved.resume_offset,
-            newest_us=NEVER if saved.resume_max_at is None else micros(saved.resume_max_at),
-            late_count=saved.resume_late_count,
-            ended=saved.ended and saved.resume_offset == saved.next_offset,
-            concerned=kind.name in {rule.events for rule in self.config.rules},
+def _refuse_other_rules(checkpoint: Checkpoint, config: DetectorConfig) -> None:
+    """A replay ends with the rules it was begun with."""
+    if checkpoint.rules_fingerprint != rules_fingerprint(config.rules):
+        raise UsageError(
+            "The rules have changed since this replay was interrupted, and its windows are "
+            "half judged by the old ones: go on with those, or replay into a new GUARDIAN_HOME."
         )
-
-    def _save(self, anomalies: Sequence[Anomaly]) -> None:
-        points = self.state.resume_points()
-        checkpoint = Checkpoint(
-            group_name=self.group,
-            rules_fingerprint=self.fingerprint,
-            lateness_us=self.config.lateness_us,
-            closed_until=_to_instant(self.state.settled_us),
-            generation=self.generation,
-            positions=tuple(
-                _position(key, now, points.get(key, PartitionState()))
-                for key, now in sorted(self.state.partitions.items())
-            ),
+    if checkpoint.lateness_us != config.lateness_us:
+        raise UsageError(
+            f"GUARDIAN_ALLOWED_LATENESS_SECONDS={config.lateness_us / 1e6:g} is not what "
+            f"this replay was begun with ({checkpoint.lateness_us / 1e6:g}): set it back."
         )
-        with self.store.begin() as connection:
-            upsert_anomalies(connection, anomalies)
-            withdraw_forgotten(connection, _to_instant(self.state.settled_us))
-            self.generation = save_checkpoint(connection, checkpoint, self.generation)
 
 
 def group_name(files: Sequence[FileSource]) -> str:
@@ -166,25 +216,38 @@ def _key(file: FileSource) -> PartitionKey:
     return PartitionKey(file.source, 0)
 
 
-def _position(key: PartitionKey, now: PartitionState, point: PartitionState) -> Position:
+def position_of(key: PartitionKey, now: PartitionState, point: PartitionState) -> Position:
+    """What a checkpoint holds of a partition: where it stands, and where to read it again."""
     return Position(
         source=key.source,
         partition=key.partition,
         next_offset=now.next_offset,
         resume_offset=point.next_offset,
-        resume_max_at=_to_instant(point.newest_us),
+        resume_max_at=to_instant(point.newest_us),
         resume_late_count=point.late_count,
         ended=now.ended,
     )
 
 
-def _to_instant(at_us: int) -> datetime | None:
+def point_of(saved: Position) -> PartitionState:
+    """Where a partition is read again from, by its checkpoint."""
+    return PartitionState(
+        next_offset=saved.resume_offset,
+        newest_us=to_micros(saved.resume_max_at),
+        late_count=saved.resume_late_count,
+        ended=saved.ended and saved.resume_offset == saved.next_offset,
+    )
+
+
+def to_instant(at_us: int) -> datetime | None:
+    """A time of the detector as the database holds it: None for never, the year 9999 for always."""
     if at_us == NEVER:
         return None
     return _FOREVER if at_us == ALWAYS else instant(at_us)
 
 
-def _to_micros(at: datetime | None) -> int:
+def to_micros(at: datetime | None) -> int:
+    """The inverse of ``to_instant``."""
     if at is None:
         return NEVER
     return ALWAYS if at >= _FOREVER else micros(at)

@@ -9,6 +9,7 @@ from clickstream_guardian.store.checkpoints import (
     Checkpoint,
     CheckpointConflictError,
     Position,
+    claim_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Store",
     "UpsertCounts",
     "begin_source",
+    "claim_checkpoint",
     "finish_source",
     "get_source",
     "list_sources",

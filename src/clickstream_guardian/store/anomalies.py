@@ -45,11 +45,18 @@ class UpsertCounts:
         )
 
 
-def upsert_anomalies(connection: Connection, anomalies: Iterable[Anomaly]) -> UpsertCounts:
+def upsert_anomalies(
+    connection: Connection, anomalies: Iterable[Anomaly], group: str = ""
+) -> UpsertCounts:
     """Insert anomalies, or replace those that differ, in the caller's transaction.
 
     Of an anomaly given twice the last holds. Writers wait for each other until their transactions
     end, so that change ids become visible in their order; write anomalies before other rows.
+
+    Args:
+        connection: where.
+        anomalies: what was found.
+        group: the checkpoint's group that says so; it alone may withdraw them as forgotten.
     """
     rows = list({_key(row): row for row in anomalies}.values())
     counts = UpsertCounts(0, 0, 0)
@@ -59,19 +66,20 @@ def upsert_anomalies(connection: Connection, anomalies: Iterable[Anomaly]) -> Up
     lock_for_transaction(driver, Lock.ANOMALIES)
     _ensure_partitions(driver, rows)
     for start in range(0, len(rows), _CHUNK):
-        counts += _upsert(driver, rows[start : start + _CHUNK])
+        counts += _upsert(driver, rows[start : start + _CHUNK], group)
     return counts
 
 
-def withdraw_forgotten(connection: Connection, settled_at: datetime | None) -> int:
-    """Withdraw previews whose windows have closed without a word from the detector.
+def withdraw_forgotten(connection: Connection, settled_at: datetime | None, group: str = "") -> int:
+    """Withdraw a group's previews whose windows have closed without a word from its detector.
 
     After a crash the detector rebuilds its windows and may find that one it had announced no
     longer holds; such a row would stay ``open`` for ever.
 
     Args:
         connection: where; in the caller's transaction, after its upsert.
-        settled_at: every window that ends by then is final; None when none is.
+        settled_at: every window of the group that ends by then is final; None when none is.
+        group: whose previews.
 
     Returns:
         How many rows were withdrawn.
@@ -80,10 +88,10 @@ def withdraw_forgotten(connection: Connection, settled_at: datetime | None) -> i
         return 0
     driver = driver_connection(connection)
     lock_for_transaction(driver, Lock.ANOMALIES)
-    return driver.execute(_WITHDRAW, (settled_at,)).rowcount
+    return driver.execute(_WITHDRAW, (settled_at, group)).rowcount
 
 
-def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly]) -> UpsertCounts:
+def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly], group: str) -> UpsertCounts:
     """Write what is new or differs; the writers' lock is held, so nobody comes between.
 
     A fingerprint beside each row tells whether it differs, without reading its sample.
@@ -93,10 +101,10 @@ def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly]) -> UpsertC
     known = [row for row in anomalies if _key(row) in stored]
     changed = [row for row in known if _values(row)[-1] != stored[_key(row)].fingerprint]
     if new:
-        _copy(driver, _COPY_NEW, map(_values, new))
+        _copy(driver, _COPY_NEW, ((*_values(row), group) for row in new))
     if changed:
         driver.execute(_DELETE, _key_arrays(changed))
-        dated = ((*_values(row), stored[_key(row)].detected_at) for row in changed)
+        dated = ((*_values(row), group, stored[_key(row)].detected_at) for row in changed)
         _copy(driver, _COPY_CHANGED, dated)
     return UpsertCounts(len(new), len(changed), len(known) - len(changed))
 
@@ -220,12 +228,14 @@ _DELETE = f"""
     DELETE FROM anomaly_sessions AS stored USING {_KEYS}
     WHERE (stored.window_start, stored.anomaly_id) = (given.window_start, given.anomaly_id)
 """
-_COPY_NEW = f"COPY anomaly_sessions ({', '.join(_COLUMNS)}) FROM STDIN"
-_COPY_CHANGED = f"COPY anomaly_sessions ({', '.join(_COLUMNS)}, detected_at) FROM STDIN"
+_COPY_NEW = f"COPY anomaly_sessions ({', '.join(_COLUMNS)}, detected_by) FROM STDIN"
+_COPY_CHANGED = (
+    f"COPY anomaly_sessions ({', '.join(_COLUMNS)}, detected_by, detected_at) FROM STDIN"
+)
 # the empty fingerprint lets a later upsert of the very same preview open the row again
 _WITHDRAW = """
     UPDATE anomaly_sessions
     SET status = 'withdrawn', fingerprint = '', updated_at = now(),
         change_id = nextval('anomaly_changes')
-    WHERE status = 'open' AND window_end <= %s
+    WHERE status = 'open' AND window_end <= %s AND detected_by = %s
 """

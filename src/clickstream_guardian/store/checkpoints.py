@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import psycopg
 from sqlalchemy import Connection
 
 from clickstream_guardian.errors import GuardianError
@@ -40,7 +42,8 @@ class Checkpoint:
         rules_fingerprint: which rules the state was made with.
         lateness_us: allowed lateness, microseconds.
         closed_until: every window that ends by then is final; None before the first.
-        generation: number of saves so far, 0 for one never saved.
+        generation: number of saves and claims so far, 0 for one never saved.
+        longest_us: the longest window of those rules; 0 where it was not noted.
     """
 
     group_name: str
@@ -49,29 +52,55 @@ class Checkpoint:
     closed_until: datetime | None
     generation: int
     positions: tuple[Position, ...]
+    longest_us: int = 0
 
 
 class CheckpointConflictError(GuardianError):
-    """Somebody else saved the group's checkpoint meanwhile."""
+    """Somebody else saved or claimed the checkpoint of ``group_name`` meanwhile."""
+
+    def __init__(self, group_name: str, generation: int) -> None:
+        super().__init__(
+            f"The checkpoint of {group_name!r} is no longer at generation {generation}: "
+            "another process detects for this group; stop one of them."
+        )
+        self.group_name = group_name
 
 
 def load_checkpoint(connection: Connection, group_name: str) -> Checkpoint | None:
     """The group's checkpoint, positions in order of source and partition; None before the first."""
     driver = driver_connection(connection)
     found = driver.execute(
-        "SELECT group_name, rules_fingerprint, lateness_us, closed_until, generation "
-        "FROM detector_checkpoints WHERE group_name = %s",
+        f"SELECT {_COLUMNS} FROM detector_checkpoints WHERE group_name = %s", (group_name,)
+    ).fetchone()
+    return _whole(driver, found)
+
+
+def claim_checkpoint(connection: Connection, group_name: str) -> Checkpoint | None:
+    """The group's checkpoint, one generation on: who held it before can save no more.
+
+    The claim holds from the end of the caller's transaction; the generation is the new one.
+    """
+    driver = driver_connection(connection)
+    found = driver.execute(
+        "UPDATE detector_checkpoints SET generation = generation + 1 WHERE group_name = %s "
+        f"RETURNING {_COLUMNS}",
         (group_name,),
     ).fetchone()
+    return _whole(driver, found)
+
+
+def _whole(driver: psycopg.Connection, found: tuple[Any, ...] | None) -> Checkpoint | None:
     if found is None:
         return None
+    name, fingerprint, lateness_us, closed_until, generation, longest_us = found
     positions = driver.execute(
         "SELECT source, partition, next_offset, resume_offset, resume_max_at, resume_late_count, "
         "ended "
         'FROM detector_positions WHERE group_name = %s ORDER BY source COLLATE "C", partition',
-        (group_name,),
+        (name,),
     )
-    return Checkpoint(*(*found, tuple(Position(*row) for row in positions)))
+    taken = tuple(Position(*row) for row in positions)
+    return Checkpoint(name, fingerprint, lateness_us, closed_until, generation, taken, longest_us)
 
 
 def save_checkpoint(
@@ -96,14 +125,12 @@ def save_checkpoint(
         "rules_fingerprint": checkpoint.rules_fingerprint,
         "lateness_us": checkpoint.lateness_us,
         "closed_until": checkpoint.closed_until,
+        "longest_us": checkpoint.longest_us,
         "expected": expected_generation,
     }
     saved = driver.execute(_INSERT if expected_generation == 0 else _UPDATE, values)
     if saved.rowcount != 1:
-        raise CheckpointConflictError(
-            f"The checkpoint of {checkpoint.group_name!r} is no longer at generation "
-            f"{expected_generation}: another process detects for this group; stop one of them."
-        )
+        raise CheckpointConflictError(checkpoint.group_name, expected_generation)
     columns = [list(c) for c in zip(*map(_row, checkpoint.positions), strict=True)]
     driver.execute(_POSITIONS, [*(columns or [[]] * 7), *[checkpoint.group_name] * 2])
     return expected_generation + 1
@@ -121,17 +148,19 @@ def _row(position: Position) -> tuple[object, ...]:
     )
 
 
+_COLUMNS = "group_name, rules_fingerprint, lateness_us, closed_until, generation, longest_us"
 _INSERT = """
     INSERT INTO detector_checkpoints
-        (group_name, rules_fingerprint, lateness_us, closed_until, generation)
+        (group_name, rules_fingerprint, lateness_us, closed_until, generation, longest_us)
     VALUES (%(group_name)s, %(rules_fingerprint)s, %(lateness_us)s, %(closed_until)s,
-            %(expected)s + 1)
+            %(expected)s + 1, %(longest_us)s)
     ON CONFLICT (group_name) DO NOTHING
 """
 _UPDATE = """
     UPDATE detector_checkpoints
     SET rules_fingerprint = %(rules_fingerprint)s, lateness_us = %(lateness_us)s,
-        closed_until = %(closed_until)s, generation = generation + 1, updated_at = now()
+        closed_until = %(closed_until)s, generation = generation + 1, updated_at = now(),
+        longest_us = %(longest_us)s
     WHERE group_name = %(group_name)s AND generation = %(expected)s
 """
 _POSITIONS = """

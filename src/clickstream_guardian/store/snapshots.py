@@ -5,9 +5,10 @@ Each snapshot is one row that the next one replaces; its age tells how far to tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
@@ -41,6 +42,73 @@ class LogEnd:
     end_offset: int
 
 
+@dataclass(frozen=True)
+class BucketProgress:
+    """How far a group's detection of one bucket of a live log is.
+
+    Attributes:
+        owner: the process that detects, for a person.
+        messages: judged so far, since the group began.
+        rejected_by_reason: of these, what could not become an event.
+        late: of these, events that came too late for detection.
+        events_per_second: at present.
+        watermark_at: windows that end by then are closed.
+        state_rows: events held because their windows are not settled.
+        step_seconds: the time of nine steps in ten, from reading to saved.
+        lag: messages on the log that are yet to be judged.
+        ends: the log's ends.
+    """
+
+    group: str
+    bucket: int
+    owner: str = ""
+    messages: int = 0
+    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+    late: int = 0
+    events_per_second: float = 0.0
+    watermark_at: str | None = None
+    state_rows: int = 0
+    step_seconds: float = 0.0
+    lag: int = 0
+    ends: Sequence[LogEnd] = ()
+
+
+def save_progress(connection: Connection, progress: BucketProgress) -> None:
+    """Replace the progress of a group's bucket, in the caller's transaction."""
+    _save(connection, _progress_name(progress.group, progress.bucket), asdict(progress))
+
+
+def load_progress(connection: Connection, group: str, bucket: int) -> BucketProgress:
+    """What the last process noted of a group's bucket; its beginning if there was none."""
+    found = (
+        driver_connection(connection)
+        .execute(
+            "SELECT value FROM status_snapshots WHERE name = %s", (_progress_name(group, bucket),)
+        )
+        .fetchone()
+    )
+    if found is None:
+        return BucketProgress(group, bucket)
+    return _progress(found[0])
+
+
+def list_progress(connection: Connection) -> list[tuple[BucketProgress, datetime]]:
+    """Every bucket of every group, and when it was noted."""
+    found = driver_connection(connection).execute(
+        "SELECT value, updated_at FROM status_snapshots WHERE name LIKE %s", (PROGRESS + "%",)
+    )
+    shown = [(_progress(value), updated_at) for value, updated_at in found]
+    return sorted(shown, key=lambda one: (one[0].group, one[0].bucket))
+
+
+def _progress(value: Mapping[str, Any]) -> BucketProgress:
+    return BucketProgress(**{**value, "ends": [LogEnd(**end) for end in value["ends"]]})
+
+
+def _progress_name(group: str, bucket: int) -> str:
+    return f"{PROGRESS}{group}:{bucket}"
+
+
 def save_lake_snapshot(connection: Connection, snapshot: LakeSnapshot) -> None:
     """Replace the snapshot of the lake, in the caller's transaction."""
     value = asdict(snapshot) | {"dirty_days": [day.isoformat() for day in snapshot.dirty_days]}
@@ -50,6 +118,10 @@ def save_lake_snapshot(connection: Connection, snapshot: LakeSnapshot) -> None:
 def save_log_ends(connection: Connection, ends: Sequence[LogEnd]) -> None:
     """Replace the snapshot of the log's ends, in the caller's transaction."""
     _save(connection, "log", {"ends": [asdict(end) for end in ends]})
+
+
+PROGRESS = "detector:"
+"""The names of progress snapshots begin so."""
 
 
 def _save(connection: Connection, name: str, value: dict[str, object]) -> None:

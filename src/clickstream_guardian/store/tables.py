@@ -62,6 +62,7 @@ detector_checkpoints = Table(
     Column("closed_until", _instant),
     Column("generation", BigInteger, nullable=False),
     Column("updated_at", _instant, nullable=False, server_default=_now),
+    Column("longest_us", BigInteger, nullable=False, server_default=text("0")),
 )
 
 detector_positions = Table(
@@ -106,6 +107,7 @@ anomaly_sessions = Table(
         nullable=False,
         server_default=text("nextval('anomaly_changes'::regclass)"),
     ),
+    Column("detected_by", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("window_start", "anomaly_id"),
     CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity_known"),
     CheckConstraint("status IN ('open', 'final', 'withdrawn')", name="status_known"),
@@ -134,7 +136,7 @@ anomaly_sessions = Table(
 
 ``fingerprint`` is a hash of the columns before it. ``detected_at`` is set once, ``updated_at`` and
 ``change_id`` on every real change. A change id becomes visible only after all smaller ones, so a
-reader may go on after the last one it saw.
+reader may go on after the last one it saw. ``detected_by`` is the checkpoint's group that said it.
 """
 
 event.listen(

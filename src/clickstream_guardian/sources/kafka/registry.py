@@ -60,6 +60,15 @@ class SchemaRegistry:
         answer = self._ask("POST", f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})
         return Registered(subject, int(answer["id"]))
 
+    def anomaly_id(self) -> int:
+        """The id of the anomaly schema, registered if it was not.
+
+        Raises:
+            GuardianError: the registry is away or refuses it.
+        """
+        name = "anomaly-event.avsc"
+        return self.register(SUBJECTS[name], avro_files()[name]).schema_id
+
     def incompatibilities(self, subject: str, schema: dict[str, Any]) -> list[str]:
         """Why the schema cannot follow the newest one of the subject; empty if it can."""
         answer = self._ask(

@@ -115,6 +115,23 @@ def partition_counts(admin: AdminClient) -> dict[str, int]:
     return {name: len(topic.partitions) for name, topic in found.items()}
 
 
+def check_event_topics(servers: str) -> int:
+    """That the event topics are there, with as many partitions each; how many.
+
+    Raises:
+        GuardianError: Kafka does not answer, or they are not so.
+    """
+    present = partition_counts(admin_client(servers))
+    counts = {name: present.get(name, 0) for name in (CLICK.topic, PURCHASE.topic)}
+    if len(set(counts.values())) != 1 or not all(counts.values()):
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise GuardianError(
+            f"The event topics need the same number of partitions ({shown} at {servers}): "
+            "make them with `guardian topics create`."
+        )
+    return counts[CLICK.topic]
+
+
 def _brokers(admin: AdminClient) -> int:
     return len(admin.list_topics(timeout=10).brokers)
 

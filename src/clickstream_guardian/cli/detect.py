@@ -1,0 +1,149 @@
+"""The command that detects on a live log."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clickstream_guardian.cli.context import Shared, shared
+from clickstream_guardian.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from clickstream_guardian.detector.model import Anomaly
+    from clickstream_guardian.store.snapshots import BucketProgress
+    from clickstream_guardian.telemetry.detection import DetectionMetrics
+
+
+class Start(StrEnum):
+    """Where a group without a checkpoint begins."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(detect)
+
+
+def detect(
+    context: typer.Context,
+    engine: Annotated[str, typer.Option(help="embedded: this process, and others like it.")] = (
+        "embedded"
+    ),
+    group: Annotated[
+        str, typer.Option(help="Consumer group; processes of one group share the work.")
+    ] = "guardian-detect",
+    start: Annotated[
+        Start, typer.Option("--from", help="Where to begin if the group is new.")
+    ] = Start.EARLIEST,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve Prometheus metrics there; 0 chooses one.")
+    ] = None,
+) -> None:
+    """Detect on the log until Ctrl-C; any number of processes may, and any may die.
+
+    Example: [bold]guardian detect --from latest --metrics-port 9400[/]
+    """
+    from clickstream_guardian.errors import UsageError
+
+    if engine != "embedded":
+        raise UsageError(f"--engine {engine!r} is not known; give embedded.")
+    watching = Watching(shared(context))
+    settings = load_settings()
+    if metrics_port is not None:
+        port = watching.metrics.serve(settings.bind_host, metrics_port)
+        watching.say(f"metrics at http://{settings.bind_host}:{port}/metrics")
+    _detect(settings, group, start, watching)
+
+
+def _detect(settings: Settings, group: str, start: Start, watching: Watching) -> None:
+    from clickstream_guardian.cli.opening import detector_config, opened_store
+    from clickstream_guardian.events.fields import EVENT_KINDS
+    from clickstream_guardian.pipelines.live import LiveDetection, LiveOptions
+    from clickstream_guardian.sources.kafka.announce import Announcer
+    from clickstream_guardian.sources.kafka.consumer import EventConsumer
+    from clickstream_guardian.sources.kafka.registry import SchemaRegistry
+    from clickstream_guardian.sources.kafka.topics import check_event_topics
+
+    config = detector_config(settings)
+    check_event_topics(settings.kafka_servers)
+    registry = SchemaRegistry(settings.registry_url)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with opened_store(settings) as store:
+        LiveDetection(
+            store,
+            config,
+            EventConsumer(settings.kafka_servers, group, [kind.topic for kind in EVENT_KINDS]),
+            Announcer(
+                settings.kafka_servers, registry.anomaly_id, settings.delivery_timeout_seconds
+            ),
+            registry.by_id,
+            LiveOptions(group, start is Start.LATEST, settings.silence_seconds),
+            watching,
+            stop.is_set,
+        ).run()
+    watching.say(f"stopped; {watching.messages:,} messages were judged and saved")
+
+
+class Watching:
+    """Tells a person and Prometheus how it goes."""
+
+    def __init__(self, common: Shared) -> None:
+        from clickstream_guardian.telemetry.detection import DetectionMetrics
+
+        self._notes = common.notes
+        self.metrics: DetectionMetrics = DetectionMetrics()
+        self.messages = 0
+        self._seen: dict[int, BucketProgress] = {}
+        self._said = ""
+
+    def say(self, sentence: str) -> None:
+        """One line for a person."""
+        self._notes.print(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", soft_wrap=True)
+
+    def owns(self, buckets: frozenset[int]) -> None:
+        """The buckets of this process have changed."""
+        for bucket in set(self._seen) - buckets:
+            self.metrics.left(bucket)
+            del self._seen[bucket]
+        numbers = ", ".join(str(bucket) for bucket in sorted(buckets))
+        self.say(f"detecting in partition {numbers}" if buckets else "waiting for partitions")
+        self._said = ""
+
+    def saved(
+        self, progress: Sequence[BucketProgress], anomalies: Sequence[Anomaly], seconds: float
+    ) -> None:
+        """A step is readable in the database."""
+        self._said = ""
+        if seconds:
+            self.metrics.step(seconds)
+        self.metrics.anomalies(Counter(anomaly.rule for anomaly in anomalies))
+        for now in progress:
+            self._note(self._seen.get(now.bucket), now)
+            self._seen[now.bucket] = now
+
+    def waits(self, reason: str) -> None:
+        """Something is away; said once."""
+        self.metrics.waited()
+        if reason != self._said:
+            self.say(f"waiting: {reason}")
+        self._said = reason
+
+    def _note(self, before: BucketProgress | None, now: BucketProgress) -> None:
+        if before is not None:
+            rejected = Counter(now.rejected_by_reason) - Counter(before.rejected_by_reason)
+            messages = now.messages - before.messages
+            self.messages += messages
+            self.metrics.came(now.bucket, messages, rejected, now.late - before.late)
+        watermark = datetime.fromisoformat(now.watermark_at) if now.watermark_at else None
+        self.metrics.stands(now.bucket, now.events_per_second, now.lag, now.state_rows, watermark)

@@ -1,0 +1,492 @@
+"""Live detection: the log in; anomalies out within a fraction of a second; any number of processes.
+
+The story, over and over:
+
+1. the group says which buckets are this process's; each is claimed, so that whoever had it before
+   can save no more, and read from where its checkpoint says;
+2. what comes next of each bucket is decoded and judged;
+3. anomalies and late events are put on the log and acknowledged;
+4. anomalies, checkpoints and progress are saved in one transaction. Only then is more read, so
+   what waits in memory is bounded.
+
+| killed or cut off between | what the next owner of the bucket does |
+|---|---|
+| 1 and 3 | reads the same again, finds the same |
+| 3 and 4 | the same, and says on the log again what was said |
+| 4 and 1 | goes on |
+
+Where the database, the registry or Kafka is away, reading stops, and the same step is tried again
+until it is saved. A bucket that was claimed by another process is let go, its step with it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+import polars as pl
+
+from clickstream_guardian.detector.advance import Arrival, Step
+from clickstream_guardian.detector.lateness import ALWAYS, NEVER
+from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.state import DetectorConfig, PartitionKey, PartitionState
+from clickstream_guardian.errors import GuardianError, UsageError
+from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
+from clickstream_guardian.events.identity import id_hex
+from clickstream_guardian.pipelines.detect import NO_EVENTS, Judge, rules_fingerprint, to_instant
+from clickstream_guardian.sources.kafka.announce import Announcer
+from clickstream_guardian.sources.kafka.columns import ColumnDecoder, DecodedColumns, Messages
+from clickstream_guardian.sources.kafka.consumer import EventConsumer, Place
+from clickstream_guardian.store import (
+    Checkpoint,
+    CheckpointConflictError,
+    Store,
+    claim_checkpoint,
+)
+from clickstream_guardian.store.snapshots import (
+    BucketProgress,
+    LogEnd,
+    load_progress,
+    save_progress,
+)
+
+T = TypeVar("T")
+
+_READ_SECONDS = 0.05
+_READ_MESSAGES = 20_000
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_AFTER_CONFLICT = 1.0
+_RATE_SECONDS = 10.0
+_HEARTBEAT_SECONDS = 5.0
+_STEPS_KEPT = 200
+
+
+class Watcher(Protocol):
+    """Who watches live detection: metrics, and a person's screen."""
+
+    def owns(self, buckets: frozenset[int]) -> None:
+        """The buckets of this process have changed."""
+
+    def saved(
+        self, progress: Sequence[BucketProgress], anomalies: Sequence[Anomaly], seconds: float
+    ) -> None:
+        """A step is readable in the database, so long after its messages were read."""
+
+    def waits(self, reason: str) -> None:
+        """Something is away; detection goes on when it is back."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How to detect.
+
+    Attributes:
+        group: name of the consumer group and, with the bucket, of the checkpoints.
+        latest: begin at the log's end where there is no checkpoint, rather than at its beginning.
+        silence_seconds: a partition without a message for so long holds no window open.
+    """
+
+    group: str
+    latest: bool = False
+    silence_seconds: float = 30.0
+
+
+@dataclass
+class _Bucket:
+    """One bucket that is this process's.
+
+    Attributes:
+        known: offsets before it were counted and put on the late topic by an earlier process.
+        heard: when each partition last had a message, by the monotonic clock.
+        rate: when and how many messages were judged lately.
+        steps: seconds from reading to saved, of the last steps.
+    """
+
+    number: int
+    judge: Judge
+    progress: BucketProgress
+    known: Mapping[PartitionKey, int]
+    heard: dict[PartitionKey, float]
+    rate: deque[tuple[float, int]] = field(default_factory=deque)
+    steps: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_KEPT))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a step of a bucket found, to be saved."""
+
+    bucket: _Bucket
+    anomalies: tuple[Anomaly, ...]
+    late: tuple[tuple[str, bytes], ...]
+    progress: BucketProgress
+    started: float
+
+
+class _RebalancedError(Exception):
+    """The buckets were given anew while a step waited to be saved."""
+
+
+class _StoppedError(Exception):
+    """The process is to end while a step waits to be saved."""
+
+
+class LiveDetection:
+    """A process's part of live detection.
+
+    Args:
+        store: where anomalies and checkpoints are.
+        config: rules and numbers.
+        consumer: brings the messages.
+        announcer: says on the log what was found.
+        schema_by_id: asks the registry.
+        options: how to detect.
+        watcher: is told.
+        stopping: whether the process is to end.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: DetectorConfig,
+        consumer: EventConsumer,
+        announcer: Announcer,
+        schema_by_id: Callable[[int], dict[str, object]],
+        options: LiveOptions,
+        watcher: Watcher,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._consumer = consumer
+        self._announcer = announcer
+        self._decoders = {kind.topic: ColumnDecoder(kind, schema_by_id) for kind in EVENT_KINDS}
+        self._options = options
+        self._watcher = watcher
+        self._stopping = stopping
+        self._buckets: dict[int, _Bucket] = {}
+        self._held = False
+        self._saved_at = 0.0
+        self._seen_rebalances = 0
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    def run(self) -> None:
+        """Detect until told to stop; what was judged is saved then.
+
+        Raises:
+            UsageError: the checkpoints were made with rules that these cannot follow.
+            GuardianError: the log no longer holds what is to be read next.
+        """
+        try:
+            while not self._stopping():
+                try:
+                    self._turn()
+                except _RebalancedError:
+                    self._buckets.clear()
+        except _StoppedError:
+            pass
+        finally:
+            self._consumer.close()
+
+    def _turn(self) -> None:
+        """One round of the story."""
+        if self._consumer.rebalances != self._seen_rebalances:
+            self._own()
+        messages = self._consumer.read(_READ_SECONDS, _READ_MESSAGES)
+        started = time.monotonic()
+        if self._consumer.rebalances != self._seen_rebalances:
+            return
+        decoded = self._patiently(lambda: self._decoded(messages))
+        found = [self._judged(bucket, decoded, started) for bucket in self._buckets.values()]
+        if due := [one for one in found if one is not None]:
+            self._save(due)
+        elif started - self._saved_at > _HEARTBEAT_SECONDS:
+            self._patiently(self._note_idleness)
+        if self._held:
+            self._start()
+
+    # --- which buckets
+
+    def _own(self) -> None:
+        """Claim what the group has given to this process; read it from where its state stands."""
+        self._seen_rebalances = self._consumer.rebalances
+        given = self._consumer.buckets
+        self._buckets = {n: bucket for n, bucket in self._buckets.items() if n in given}
+        self._patiently(lambda: self._claim(given))
+        self._watcher.owns(given)
+        self._start()
+
+    def _start(self) -> None:
+        self._held = False
+        self._consumer.start(
+            {
+                (key.source, key.partition): state.next_offset
+                for bucket in self._buckets.values()
+                for key, state in bucket.judge.state.partitions.items()
+            }
+        )
+
+    def _claim(self, given: frozenset[int]) -> None:
+        held = dict(self._buckets)
+        for number in sorted(given):
+            with self._store.begin() as connection:
+                group = self._group(number)
+                checkpoint = claim_checkpoint(connection, group)
+                mine = held.get(number)
+                if mine and checkpoint and checkpoint.generation == mine.judge.generation + 1:
+                    mine.judge.generation = checkpoint.generation
+                    continue
+                if checkpoint is not None:
+                    _refuse_other_state(checkpoint, self._config)
+                progress = load_progress(connection, self._options.group, number)
+                bucket = self._made(number, Judge(self._config, group, checkpoint), progress)
+                if checkpoint is None:
+                    bucket.judge.save(connection, ())
+            if checkpoint is None:
+                bucket.judge.saved()
+            held[number] = bucket
+        self._buckets = held
+
+    def _made(self, number: int, judge: Judge, progress: BucketProgress) -> _Bucket:
+        places = {PartitionKey(kind.topic, number): kind for kind in EVENT_KINDS}
+        begins: dict[PartitionKey, tuple[EventKind, int]] = {}
+        for key, kind in places.items():
+            first, end = self._consumer.span((key.source, key.partition))
+            begins[key] = (kind, end if self._options.latest else first)
+        judge.declare(begins)
+        now = time.monotonic()
+        return _Bucket(
+            number,
+            judge,
+            replace(progress, owner=self._owner),
+            judge.judged_before,
+            dict.fromkeys(places, now),
+        )
+
+    def _group(self, bucket: int) -> str:
+        return f"kafka:{self._options.group}:{bucket}"
+
+    # --- a step
+
+    def _decoded(self, messages: Mapping[Place, Messages]) -> dict[Place, _Part]:
+        return {
+            place: _Part(given, self._decoders[place[0]].decode(given))
+            for place, given in messages.items()
+        }
+
+    def _judged(
+        self, bucket: _Bucket, decoded: Mapping[Place, _Part], started: float
+    ) -> _Found | None:
+        """Judge what has come of a bucket; None where nothing has, and no window closes."""
+        parts = {
+            PartitionKey(*place): part
+            for place, part in decoded.items()
+            if place[1] == bucket.number
+        }
+        bucket.heard |= dict.fromkeys(parts, started)
+        arrivals = list(self._arrivals(bucket, parts, started))
+        if not arrivals:
+            return None
+        step = bucket.judge.step(arrivals)
+        late = tuple(_late_messages(bucket, parts, step))
+        progress = self._progress(bucket, parts, len(late), started)
+        return _Found(bucket, step.anomalies, late, progress, started)
+
+    def _arrivals(
+        self, bucket: _Bucket, parts: Mapping[PartitionKey, _Part], now: float
+    ) -> Iterator[Arrival]:
+        """What has come, partition by partition; nothing if only silence goes on."""
+        states = bucket.judge.state.partitions
+        silent = {key: key in self._consumer.at_end for key in states}
+        limit = now - self._options.silence_seconds
+        quiet = {key: silent[key] and bucket.heard[key] <= limit for key in states}
+        if not parts and all(quiet[key] == before.quiet for key, before in states.items()):
+            return
+        for key, before in states.items():
+            part = parts.get(key)
+            yield Arrival(
+                key,
+                _KINDS[key.source],
+                NO_EVENTS if part is None else part.decoded.events,
+                before.next_offset if part is None else part.next_offset,
+                silent=silent[key],
+                quiet=quiet[key],
+            )
+
+    def _progress(
+        self, bucket: _Bucket, parts: Mapping[PartitionKey, _Part], late: int, now: float
+    ) -> BucketProgress:
+        before = bucket.progress
+        new = {key: part.since(bucket.known.get(key, 0)) for key, part in parts.items()}
+        count = sum(len(part.messages.offsets) for part in parts.values())
+        reasons = sum((reasons for _, reasons in new.values()), Counter[str]())
+        states = bucket.judge.state.partitions
+        return replace(
+            before,
+            messages=before.messages + sum(number for number, _ in new.values()),
+            rejected_by_reason=dict(Counter(before.rejected_by_reason) + reasons),
+            late=before.late + late,
+            events_per_second=_rate(bucket.rate, now, count),
+            watermark_at=_written(bucket.judge.state.watermark(self._config.lateness_us, None)),
+            state_rows=bucket.judge.state.log_size,
+            step_seconds=float(np.quantile(bucket.steps, 0.9)) if bucket.steps else 0.0,
+            lag=sum(self._end(key, state) - state.next_offset for key, state in states.items()),
+            ends=[LogEnd(*key, self._end(key, state)) for key, state in states.items()],
+        )
+
+    def _end(self, key: PartitionKey, state: PartitionState) -> int:
+        return max(self._consumer.known_end((key.source, key.partition)) or 0, state.next_offset)
+
+    # --- saving
+
+    def _save(self, found: Sequence[_Found]) -> None:
+        """Save every bucket's step; those that another process has claimed are let go."""
+        left = list(found)
+        while left:
+            try:
+                self._patiently(partial(self._save_once, left))
+            except CheckpointConflictError as conflict:
+                left = self._let_go(conflict, left)
+                continue
+            for one in left:
+                one.bucket.judge.saved()
+                one.bucket.progress = one.progress
+                one.bucket.steps.append(time.monotonic() - one.started)
+            self._saved_at = time.monotonic()
+            self._watcher.saved(
+                [one.progress for one in left],
+                [anomaly for one in left for anomaly in one.anomalies],
+                self._saved_at - left[0].started,
+            )
+            return
+
+    def _save_once(self, found: Sequence[_Found]) -> None:
+        for one in found:
+            self._announcer.anomalies(one.anomalies)
+            self._announcer.late(one.late)
+        self._announcer.flush()
+        with self._store.begin() as connection:
+            for one in found:
+                one.bucket.judge.save(connection, one.anomalies)
+            for one in found:
+                save_progress(connection, one.progress)
+
+    def _note_idleness(self) -> None:
+        """Tell that this process lives, and that nothing comes."""
+        now = time.monotonic()
+        for bucket in self._buckets.values():
+            rate = _rate(bucket.rate, now, 0)
+            bucket.progress = replace(bucket.progress, events_per_second=rate)
+        with self._store.begin() as connection:
+            for bucket in self._buckets.values():
+                save_progress(connection, bucket.progress)
+        self._saved_at = now
+        self._watcher.saved([b.progress for b in self._buckets.values()], (), 0.0)
+
+    def _let_go(self, conflict: CheckpointConflictError, found: list[_Found]) -> list[_Found]:
+        """Forget the bucket of a conflict; ask the group again who reads what."""
+        (lost,) = [one for one in found if one.bucket.judge.group == conflict.group_name]
+        self._watcher.waits(str(conflict))
+        del self._buckets[lost.bucket.number]
+        self._seen_rebalances = -1
+        self._consumer.hold()
+        self._consumer.wait(_AFTER_CONFLICT)
+        return [one for one in found if one is not lost]
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Do it; where something is away, read nothing, and do it again until it is done."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return act()
+            except (UsageError, CheckpointConflictError):
+                raise
+            except GuardianError as error:
+                self._watcher.waits(str(error))
+                self._consumer.hold()
+                self._held = True
+                self._wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._stopping():
+                raise _StoppedError
+            self._consumer.wait(min(left, 0.2))
+            if self._consumer.rebalances != self._seen_rebalances:
+                raise _RebalancedError
+
+
+_KINDS = {kind.topic: kind.name for kind in EVENT_KINDS}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What has come of one partition."""
+
+    messages: Messages
+    decoded: DecodedColumns
+
+    @property
+    def next_offset(self) -> int:
+        return int(self.messages.offsets[-1]) + 1
+
+    def since(self, offset: int) -> tuple[int, Counter[str]]:
+        """How many messages from an offset on, and how many of these are no event, by reason."""
+        offsets = self.messages.offsets
+        reasons = Counter(
+            str(reason) for place, reason in self.decoded.rejected if offsets[place] >= offset
+        )
+        return int((offsets >= offset).sum()), reasons
+
+
+def _late_messages(
+    bucket: _Bucket, parts: Mapping[PartitionKey, _Part], step: Step
+) -> Iterator[tuple[str, bytes]]:
+    """Id and bytes of late events that no earlier process has said."""
+    for key, late in step.late.items():
+        part = parts[key]
+        events = part.decoded.events
+        chosen = late & (events["offset"].to_numpy() >= bucket.known.get(key, 0))
+        values = part.messages.values.take(part.decoded.places[chosen]).to_pylist()
+        for number, value in zip(events.filter(pl.Series(chosen))["event_id"], values, strict=True):
+            yield id_hex(number), value
+
+
+def _refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
+    """Changed rules are taken up where what is read again holds all their windows."""
+    remedy = "set it back, or begin anew with another --group"
+    if checkpoint.lateness_us != config.lateness_us:
+        raise UsageError(
+            f"GUARDIAN_ALLOWED_LATENESS_SECONDS={config.lateness_us / 1e6:g} is not what "
+            f"{checkpoint.group_name} was begun with ({checkpoint.lateness_us / 1e6:g}): {remedy}."
+        )
+    if checkpoint.rules_fingerprint == rules_fingerprint(config.rules):
+        return
+    if config.longest_us > checkpoint.longest_us:
+        raise UsageError(
+            f"The longest window of the rules is now {config.longest_us / 1e6:g} s, and "
+            f"{checkpoint.group_name} holds {checkpoint.longest_us / 1e6:g} s of events: windows "
+            f"that are open now would be judged on a part of theirs; {remedy}."
+        )
+
+
+def _rate(seen: deque[tuple[float, int]], now: float, count: int) -> float:
+    """Messages a second over the last while."""
+    seen.append((now, count))
+    while now - seen[0][0] > _RATE_SECONDS:
+        seen.popleft()
+    span = now - seen[0][0]
+    return sum(number for _, number in list(seen)[1:]) / span if span > 0 else 0.0
+
+
+def _written(at_us: int) -> str | None:
+    at = None if at_us in (NEVER, ALWAYS) else to_instant(at_us)
+    return at.isoformat().replace("+00:00", "Z") if at else None
