@@ -24,25 +24,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-import numpy as np
-import polars as pl
-
-from clickstream_guardian.detector.advance import Arrival, Step
-from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
-from clickstream_guardian.detector.state import DetectorConfig, PartitionKey, PartitionState
+from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
-from clickstream_guardian.events.identity import id_hex
-from clickstream_guardian.pipelines.detect import NO_EVENTS, Judge, rules_fingerprint, to_instant
+from clickstream_guardian.pipelines.detect import Judge, rules_fingerprint
+from clickstream_guardian.pipelines.live_bucket import Bucket, Found, LogView, Part
 from clickstream_guardian.sources.kafka.announce import Announcer
-from clickstream_guardian.sources.kafka.columns import ColumnDecoder, DecodedColumns, Messages
+from clickstream_guardian.sources.kafka.columns import ColumnDecoder, Messages
 from clickstream_guardian.sources.kafka.consumer import EventConsumer, Place
 from clickstream_guardian.store import (
     Checkpoint,
@@ -52,7 +46,6 @@ from clickstream_guardian.store import (
 )
 from clickstream_guardian.store.snapshots import (
     BucketProgress,
-    LogEnd,
     load_progress,
     save_progress,
 )
@@ -63,9 +56,7 @@ _READ_SECONDS = 0.05
 _READ_MESSAGES = 20_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _AFTER_CONFLICT = 1.0
-_RATE_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 5.0
-_STEPS_KEPT = 200
 
 
 class Watcher(Protocol):
@@ -96,37 +87,6 @@ class LiveOptions:
     group: str
     latest: bool = False
     silence_seconds: float = 30.0
-
-
-@dataclass
-class _Bucket:
-    """One bucket that is this process's.
-
-    Attributes:
-        known: offsets before it were counted and put on the late topic by an earlier process.
-        heard: when each partition last had a message, by the monotonic clock.
-        rate: when and how many messages were judged lately.
-        steps: seconds from reading to saved, of the last steps.
-    """
-
-    number: int
-    judge: Judge
-    progress: BucketProgress
-    known: Mapping[PartitionKey, int]
-    heard: dict[PartitionKey, float]
-    rate: deque[tuple[float, int]] = field(default_factory=deque)
-    steps: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_KEPT))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What a step of a bucket found, to be saved."""
-
-    bucket: _Bucket
-    anomalies: tuple[Anomaly, ...]
-    late: tuple[tuple[str, bytes], ...]
-    progress: BucketProgress
-    started: float
 
 
 class _RebalancedError(Exception):
@@ -170,7 +130,7 @@ class LiveDetection:
         self._options = options
         self._watcher = watcher
         self._stopping = stopping
-        self._buckets: dict[int, _Bucket] = {}
+        self._buckets: dict[int, Bucket] = {}
         self._held = False
         self._saved_at = 0.0
         self._seen_rebalances = 0
@@ -203,7 +163,8 @@ class LiveDetection:
         if self._consumer.rebalances != self._seen_rebalances:
             return
         decoded = self._patiently(lambda: self._decoded(messages))
-        found = [self._judged(bucket, decoded, started) for bucket in self._buckets.values()]
+        log = LogView(self._consumer.at_end, self._ends(), started, self._options.silence_seconds)
+        found = [bucket.step(_of(bucket.number, decoded), log) for bucket in self._buckets.values()]
         if due := [one for one in found if one is not None]:
             self._save(due)
         elif started - self._saved_at > _HEARTBEAT_SECONDS:
@@ -253,7 +214,7 @@ class LiveDetection:
             held[number] = bucket
         self._buckets = held
 
-    def _made(self, number: int, judge: Judge, progress: BucketProgress) -> _Bucket:
+    def _made(self, number: int, judge: Judge, progress: BucketProgress) -> Bucket:
         places = {PartitionKey(kind.topic, number): kind for kind in EVENT_KINDS}
         begins: dict[PartitionKey, tuple[EventKind, int]] = {}
         for key, kind in places.items():
@@ -261,11 +222,10 @@ class LiveDetection:
             begins[key] = (kind, end if self._options.latest else first)
         judge.declare(begins)
         now = time.monotonic()
-        return _Bucket(
+        return Bucket(
             number,
             judge,
             replace(progress, owner=self._owner),
-            judge.judged_before,
             dict.fromkeys(places, now),
         )
 
@@ -274,78 +234,20 @@ class LiveDetection:
 
     # --- a step
 
-    def _decoded(self, messages: Mapping[Place, Messages]) -> dict[Place, _Part]:
+    def _decoded(self, messages: Mapping[Place, Messages]) -> dict[Place, Part]:
         return {
-            place: _Part(given, self._decoders[place[0]].decode(given))
+            place: Part(given, self._decoders[place[0]].decode(given))
             for place, given in messages.items()
         }
 
-    def _judged(
-        self, bucket: _Bucket, decoded: Mapping[Place, _Part], started: float
-    ) -> _Found | None:
-        """Judge what has come of a bucket; None where nothing has, and no window closes."""
-        parts = {
-            PartitionKey(*place): part
-            for place, part in decoded.items()
-            if place[1] == bucket.number
-        }
-        bucket.heard |= dict.fromkeys(parts, started)
-        arrivals = list(self._arrivals(bucket, parts, started))
-        if not arrivals:
-            return None
-        step = bucket.judge.step(arrivals)
-        late = tuple(_late_messages(bucket, parts, step))
-        progress = self._progress(bucket, parts, len(late), started)
-        return _Found(bucket, step.anomalies, late, progress, started)
-
-    def _arrivals(
-        self, bucket: _Bucket, parts: Mapping[PartitionKey, _Part], now: float
-    ) -> Iterator[Arrival]:
-        """What has come, partition by partition; nothing if only silence goes on."""
-        states = bucket.judge.state.partitions
-        silent = {key: key in self._consumer.at_end for key in states}
-        limit = now - self._options.silence_seconds
-        quiet = {key: silent[key] and bucket.heard[key] <= limit for key in states}
-        if not parts and all(quiet[key] == before.quiet for key, before in states.items()):
-            return
-        for key, before in states.items():
-            part = parts.get(key)
-            yield Arrival(
-                key,
-                _KINDS[key.source],
-                NO_EVENTS if part is None else part.decoded.events,
-                before.next_offset if part is None else part.next_offset,
-                silent=silent[key],
-                quiet=quiet[key],
-            )
-
-    def _progress(
-        self, bucket: _Bucket, parts: Mapping[PartitionKey, _Part], late: int, now: float
-    ) -> BucketProgress:
-        before = bucket.progress
-        new = {key: part.since(bucket.known.get(key, 0)) for key, part in parts.items()}
-        count = sum(len(part.messages.offsets) for part in parts.values())
-        reasons = sum((reasons for _, reasons in new.values()), Counter[str]())
-        states = bucket.judge.state.partitions
-        return replace(
-            before,
-            messages=before.messages + sum(number for number, _ in new.values()),
-            rejected_by_reason=dict(Counter(before.rejected_by_reason) + reasons),
-            late=before.late + late,
-            events_per_second=_rate(bucket.rate, now, count),
-            watermark_at=_written(bucket.judge.state.watermark(self._config.lateness_us, None)),
-            state_rows=bucket.judge.state.log_size,
-            step_seconds=float(np.quantile(bucket.steps, 0.9)) if bucket.steps else 0.0,
-            lag=sum(self._end(key, state) - state.next_offset for key, state in states.items()),
-            ends=[LogEnd(*key, self._end(key, state)) for key, state in states.items()],
-        )
-
-    def _end(self, key: PartitionKey, state: PartitionState) -> int:
-        return max(self._consumer.known_end((key.source, key.partition)) or 0, state.next_offset)
+    def _ends(self) -> dict[PartitionKey, int]:
+        keys = [key for b in self._buckets.values() for key in b.judge.state.partitions]
+        ends = {key: self._consumer.known_end((key.source, key.partition)) for key in keys}
+        return {key: end for key, end in ends.items() if end is not None}
 
     # --- saving
 
-    def _save(self, found: Sequence[_Found]) -> None:
+    def _save(self, found: Sequence[Found]) -> None:
         """Save every bucket's step; those that another process has claimed are let go."""
         left = list(found)
         while left:
@@ -355,9 +257,7 @@ class LiveDetection:
                 left = self._let_go(conflict, left)
                 continue
             for one in left:
-                one.bucket.judge.saved()
-                one.bucket.progress = one.progress
-                one.bucket.steps.append(time.monotonic() - one.started)
+                one.saved()
             self._saved_at = time.monotonic()
             self._watcher.saved(
                 [one.progress for one in left],
@@ -366,7 +266,7 @@ class LiveDetection:
             )
             return
 
-    def _save_once(self, found: Sequence[_Found]) -> None:
+    def _save_once(self, found: Sequence[Found]) -> None:
         for one in found:
             self._announcer.anomalies(one.anomalies)
             self._announcer.late(one.late)
@@ -380,16 +280,14 @@ class LiveDetection:
     def _note_idleness(self) -> None:
         """Tell that this process lives, and that nothing comes."""
         now = time.monotonic()
-        for bucket in self._buckets.values():
-            rate = _rate(bucket.rate, now, 0)
-            bucket.progress = replace(bucket.progress, events_per_second=rate)
+        noted = [bucket.idle(now) for bucket in self._buckets.values()]
         with self._store.begin() as connection:
-            for bucket in self._buckets.values():
-                save_progress(connection, bucket.progress)
+            for progress in noted:
+                save_progress(connection, progress)
         self._saved_at = now
-        self._watcher.saved([b.progress for b in self._buckets.values()], (), 0.0)
+        self._watcher.saved(noted, (), 0.0)
 
-    def _let_go(self, conflict: CheckpointConflictError, found: list[_Found]) -> list[_Found]:
+    def _let_go(self, conflict: CheckpointConflictError, found: list[Found]) -> list[Found]:
         """Forget the bucket of a conflict; ask the group again who reads what."""
         (lost,) = [one for one in found if one.bucket.judge.group == conflict.group_name]
         self._watcher.waits(str(conflict))
@@ -424,40 +322,8 @@ class LiveDetection:
                 raise _RebalancedError
 
 
-_KINDS = {kind.topic: kind.name for kind in EVENT_KINDS}
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What has come of one partition."""
-
-    messages: Messages
-    decoded: DecodedColumns
-
-    @property
-    def next_offset(self) -> int:
-        return int(self.messages.offsets[-1]) + 1
-
-    def since(self, offset: int) -> tuple[int, Counter[str]]:
-        """How many messages from an offset on, and how many of these are no event, by reason."""
-        offsets = self.messages.offsets
-        reasons = Counter(
-            str(reason) for place, reason in self.decoded.rejected if offsets[place] >= offset
-        )
-        return int((offsets >= offset).sum()), reasons
-
-
-def _late_messages(
-    bucket: _Bucket, parts: Mapping[PartitionKey, _Part], step: Step
-) -> Iterator[tuple[str, bytes]]:
-    """Id and bytes of late events that no earlier process has said."""
-    for key, late in step.late.items():
-        part = parts[key]
-        events = part.decoded.events
-        chosen = late & (events["offset"].to_numpy() >= bucket.known.get(key, 0))
-        values = part.messages.values.take(part.decoded.places[chosen]).to_pylist()
-        for number, value in zip(events.filter(pl.Series(chosen))["event_id"], values, strict=True):
-            yield id_hex(number), value
+def _of(bucket: int, decoded: Mapping[Place, Part]) -> dict[PartitionKey, Part]:
+    return {PartitionKey(*place): part for place, part in decoded.items() if place[1] == bucket}
 
 
 def _refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
@@ -476,17 +342,3 @@ def _refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
             f"{checkpoint.group_name} holds {checkpoint.longest_us / 1e6:g} s of events: windows "
             f"that are open now would be judged on a part of theirs; {remedy}."
         )
-
-
-def _rate(seen: deque[tuple[float, int]], now: float, count: int) -> float:
-    """Messages a second over the last while."""
-    seen.append((now, count))
-    while now - seen[0][0] > _RATE_SECONDS:
-        seen.popleft()
-    span = now - seen[0][0]
-    return sum(number for _, number in list(seen)[1:]) / span if span > 0 else 0.0
-
-
-def _written(at_us: int) -> str | None:
-    at = None if at_us in (NEVER, ALWAYS) else to_instant(at_us)
-    return at.isoformat().replace("+00:00", "Z") if at else None
