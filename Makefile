@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-.PHONY: help setup setup-dev demo test test-embedded check docs format bench bench-api load lock clean minio test-minio
+.PHONY: help setup setup-dev demo test test-embedded check docs format bench bench-api bench-detect load lock clean minio test-minio
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ docs: setup-dev ## Write the generated files anew
 format: setup-dev ## Rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench-detect: setup-dev ## Live detection beside a running stack (after: eval "$$(guardian stack env)")
+	PYTHONPATH=. $(BIN)/python bench/detect_kafka.py
 
 bench: setup-dev ## The measurements behind docs/benchmarks.md (minutes; wants a quiet machine)
 	PYTHONPATH=. $(BIN)/python bench/core.py
