@@ -111,13 +111,14 @@ class Watching:
         """One line for a person."""
         self._notes.print(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", soft_wrap=True)
 
-    def owns(self, buckets: frozenset[int]) -> None:
-        """The buckets of this process have changed."""
-        for bucket in set(self._seen) - buckets:
+    def owns(self, progress: Sequence[BucketProgress]) -> None:
+        """The buckets of this process have changed; where they stand."""
+        now = {one.bucket: one for one in progress}
+        for bucket in set(self._seen) - set(now):
             self.metrics.left(bucket)
-            del self._seen[bucket]
-        numbers = ", ".join(str(bucket) for bucket in sorted(buckets))
-        self.say(f"detecting in partition {numbers}" if buckets else "waiting for partitions")
+        self._seen = now
+        numbers = ", ".join(str(bucket) for bucket in sorted(now))
+        self.say(f"detecting in partition {numbers}" if now else "waiting for partitions")
         self._said = ""
 
     def saved(
@@ -129,7 +130,7 @@ class Watching:
             self.metrics.step(seconds)
         self.metrics.anomalies(Counter(anomaly.rule for anomaly in anomalies))
         for now in progress:
-            self._note(self._seen.get(now.bucket), now)
+            self._note(self._seen[now.bucket], now)
             self._seen[now.bucket] = now
 
     def waits(self, reason: str) -> None:
@@ -139,11 +140,10 @@ class Watching:
             self.say(f"waiting: {reason}")
         self._said = reason
 
-    def _note(self, before: BucketProgress | None, now: BucketProgress) -> None:
-        if before is not None:
-            rejected = Counter(now.rejected_by_reason) - Counter(before.rejected_by_reason)
-            messages = now.messages - before.messages
-            self.messages += messages
-            self.metrics.came(now.bucket, messages, rejected, now.late - before.late)
+    def _note(self, before: BucketProgress, now: BucketProgress) -> None:
+        rejected = Counter(now.rejected_by_reason) - Counter(before.rejected_by_reason)
+        messages = now.messages - before.messages
+        self.messages += messages
+        self.metrics.came(now.bucket, messages, rejected, now.late - before.late)
         watermark = datetime.fromisoformat(now.watermark_at) if now.watermark_at else None
         self.metrics.stands(now.bucket, now.events_per_second, now.lag, now.state_rows, watermark)

@@ -62,8 +62,8 @@ _HEARTBEAT_SECONDS = 5.0
 class Watcher(Protocol):
     """Who watches live detection: metrics, and a person's screen."""
 
-    def owns(self, buckets: frozenset[int]) -> None:
-        """The buckets of this process have changed."""
+    def owns(self, progress: Sequence[BucketProgress]) -> None:
+        """The buckets of this process have changed; where they stand."""
 
     def saved(
         self, progress: Sequence[BucketProgress], anomalies: Sequence[Anomaly], seconds: float
@@ -180,7 +180,7 @@ class LiveDetection:
         given = self._consumer.buckets
         self._buckets = {n: bucket for n, bucket in self._buckets.items() if n in given}
         self._patiently(lambda: self._claim(given))
-        self._watcher.owns(given)
+        self._watcher.owns([bucket.progress for bucket in self._buckets.values()])
         self._start()
 
     def _start(self) -> None:
