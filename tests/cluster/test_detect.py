@@ -13,6 +13,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from clickstream_guardian.detector.state import DetectorConfig
+from clickstream_guardian.events.fields import CLICK
+from clickstream_guardian.pipelines.live import split_rules
 from clickstream_guardian.rules.loader import load_catalogue
 from clickstream_guardian.sources.kafka.admin import offset_spans
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
@@ -28,7 +30,8 @@ from tests.cluster.topic import Portion, Sent, made_traffic, send
 from tests.cluster.world import World, wait_for
 from tests.parity.oracle import OracleAnomaly
 
-CONFIG = DetectorConfig(load_catalogue())
+RULES, _ = split_rules([rule for rule in load_catalogue() if rule.events == CLICK.name])
+CONFIG = DetectorConfig(RULES)
 
 
 @dataclass
@@ -187,19 +190,23 @@ def admin(database: str) -> str:
 
 
 def test_rules_with_longer_windows_than_the_state_holds_are_refused(trial: Trial) -> None:
-    trial.pin().stop()
     folder = trial.folder / "rules"
     folder.mkdir()
-    text = (
-        "rule: SLOW\nversion: 1\nkey: session_id\nevents: click\nwindow: {tumbling: 300s}\n"
-        "measures: {clicks: count}\nwhen: {clicks: '>= 50'}\nseverity: low\n"
-        "explain: '{clicks} clicks'\n"
-    )
-    (folder / "slow.yaml").write_text(text)
-    refused = trial.start(GUARDIAN_RULES_DIR=str(folder))
+
+    def start(window: str) -> Detector:
+        (folder / "slow.yaml").write_text(
+            f"rule: SLOW\nversion: 1\nkey: session_id\nevents: click\n"
+            f"window: {{tumbling: {window}}}\nmeasures: {{clicks: count}}\n"
+            "when: {clicks: '>= 50'}\nseverity: low\nexplain: '{clicks} clicks'\n"
+        )
+        return trial.start(GUARDIAN_RULES_DIR=str(folder))
+
+    def taken(detector: Detector) -> None:
+        trial.wait(lambda: "detecting in partition" in detector.said)
+        assert detector.stop() == 0
+
+    taken(start("30s"))
+    refused = start("40s")
     assert refused.process.wait(60) == 2
-    assert "longest window of the rules is now 300 s" in refused.said
-    (folder / "slow.yaml").write_text(text.replace("300s", "30s"))
-    taken = trial.start(GUARDIAN_RULES_DIR=str(folder))
-    trial.wait(lambda: "detecting in partition" in taken.said)
-    assert taken.stop() == 0
+    assert "longest window of the rules is now 40 s" in refused.said
+    taken(start("20s"))

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clickstream_guardian.cli.context import Shared, shared
+from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -52,8 +54,6 @@ def detect(
 
     Example: [bold]guardian detect --from latest --metrics-port 9400[/]
     """
-    from clickstream_guardian.errors import UsageError
-
     if engine != "embedded":
         raise UsageError(f"--engine {engine!r} is not known; give embedded.")
     watching = Watching(shared(context))
@@ -67,13 +67,20 @@ def detect(
 def _detect(settings: Settings, group: str, start: Start, watching: Watching) -> None:
     from clickstream_guardian.cli.opening import detector_config, opened_store
     from clickstream_guardian.events.fields import EVENT_KINDS
-    from clickstream_guardian.pipelines.live import LiveDetection, LiveOptions
+    from clickstream_guardian.pipelines.live import LiveDetection, LiveOptions, split_rules
     from clickstream_guardian.sources.kafka.announce import Announcer
     from clickstream_guardian.sources.kafka.consumer import EventConsumer
     from clickstream_guardian.sources.kafka.registry import SchemaRegistry
     from clickstream_guardian.sources.kafka.topics import check_event_topics
 
     config = detector_config(settings)
+    rules, crowds = split_rules(config.rules)
+    if not rules:
+        raise UsageError("No rule is keyed by session_id: there is nothing to judge on the log.")
+    if crowds:
+        names = ", ".join(rule.name for rule in crowds)
+        watching.say(f"not judged here, because they need every partition at once: {names}")
+    config = replace(config, rules=rules)
     check_event_topics(settings.kafka_servers)
     registry = SchemaRegistry(settings.registry_url)
     stop = threading.Event()

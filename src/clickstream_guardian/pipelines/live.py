@@ -35,6 +35,7 @@ from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
 from clickstream_guardian.pipelines.detect import Judge, rules_fingerprint
 from clickstream_guardian.pipelines.live_bucket import Bucket, Found, LogView, Part
+from clickstream_guardian.rules.model import Rule
 from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.sources.kafka.columns import ColumnDecoder, Messages
 from clickstream_guardian.sources.kafka.consumer import EventConsumer, Place
@@ -95,6 +96,16 @@ class _RebalancedError(Exception):
 
 class _StoppedError(Exception):
     """The process is to end while a step waits to be saved."""
+
+
+def split_rules(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """Rules that a bucket judges by itself, and those that need the sums of all buckets.
+
+    The latter (rules with ``members``) are left to replay and back-test: judged bucket by bucket
+    they would miss crowds that are spread over several.
+    """
+    own = tuple(rule for rule in rules if rule.members is None)
+    return own, tuple(rule for rule in rules if rule.members is not None)
 
 
 class LiveDetection:
