@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -99,8 +99,12 @@ def try_rules(rules: Sequence[Rule], days: Days, labels: pl.DataFrame | None) ->
     enforced = flagged.filter(
         pl.col("rule").is_in([rule.name for rule in rules if rule.mode is Mode.ENFORCE])
     )
+    scores = score(flagged, clicks, truth, names)
+    if labels is None:
+        unknown = scores.rules.with_columns(precision=pl.lit(None, pl.Float64))
+        scores = replace(scores, rules=unknown)
     return Outcome(
-        scores=score(flagged, clicks, truth, names),
+        scores=scores,
         numbers=_numbers(clicks, purchases, enforced),
         labelled=labels is not None,
         events=clicks.events + (purchases.events if buying else 0),
