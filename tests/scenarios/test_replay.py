@@ -80,7 +80,9 @@ def test_a_file_is_landed_judged_and_measured_as_the_oracle_says(
     assert days["n"] == lines
 
     labels = [line.split(",") for line in (small_shop / "labels.csv").read_text().splitlines()[1:]]
-    judged = {row["session_id"] for row in guardian.rows("SELECT session_id FROM anomalies")}
+    # The rules that people are measured never to meet; of the others one in 100,000 may.
+    given = "SELECT session_id FROM anomalies WHERE rule IN ('HIGH_FREQUENCY', 'BOT_LIKE')"
+    judged = {row["session_id"] for row in guardian.rows(given)}
     assert judged <= {session for session, *_ in labels}
     assert len(judged) >= 0.9 * len(labels)
 
