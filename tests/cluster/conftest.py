@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -27,8 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _free_block(taken: set[int]) -> int:
-    """The first of three neighbouring free ports, whose partners 10,000 above are free too."""
-    for port in range(21_000, 29_000, 5):
+    """The first of five neighbouring free ports, whose partners 10,000 above are free too.
+
+    Where the search begins differs from run to run: of two at once, neither takes what the other
+    has chosen and not yet bound.
+    """
+    for port in range(21_000 + os.getpid() % 80 * 100, 29_000, 5):
         block = {port + i for i in range(5)}
         if not block & taken and all(_is_free(p) and _is_free(p + 10_000) for p in block):
             taken |= block
