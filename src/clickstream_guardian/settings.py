@@ -157,6 +157,28 @@ class Settings(BaseSettings):
     postgres_port: Annotated[
         int, Field(ge=1, le=65535, description="Port of the stack's PostgreSQL.")
     ] = 5432
+    spark_master: Annotated[
+        str | None,
+        Field(description="Spark to use, such as `local[2]`; default: that of `guardian stack`."),
+    ] = None
+    spark_master_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of Spark's master.")
+    ] = 7077
+    spark_master_ui_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of the master's pages.")
+    ] = 8080
+    spark_worker_ui_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of the worker's pages.")
+    ] = 8084
+    spark_job_ui_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of a running Spark job's pages.")
+    ] = 4040
+    spark_worker_cores: Annotated[
+        int, Field(ge=1, le=1024, description="Tasks that the stack's Spark worker runs at once.")
+    ] = 2
+    spark_worker_memory_mib: Annotated[
+        int, Field(ge=512, description="Memory of the worker's executors, in MiB.")
+    ] = 4096
     s3_server: Annotated[
         Literal["seaweedfs", "minio", "none"],
         Field(description="S3 server of the stack; `none` when `GUARDIAN_S3_ENDPOINT` is another."),

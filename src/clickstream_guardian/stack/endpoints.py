@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
+from clickstream_guardian.engines.spark.configuration import LakeAccess
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.postgres import database_url
@@ -63,6 +65,13 @@ def lake_properties(settings: Settings) -> dict[str, str]:
     }
 
 
+def spark_lake(settings: Settings) -> LakeAccess:
+    """What Spark needs to reach the cluster's lake."""
+    place = warehouse(settings)
+    s3 = (settings.s3_url, REGION, *s3_login(settings)) if "://" in place else None
+    return LakeAccess(cluster_database_url(settings), place, s3)
+
+
 def make_bucket(settings: Settings) -> None:
     """Make the bucket of the lake, if it is not there."""
     s3_files(settings, s3_login(settings)).create_dir(settings.s3_bucket)
@@ -79,7 +88,14 @@ def environment(settings: Settings) -> dict[str, str]:
         "GUARDIAN_S3_ENDPOINT": settings.s3_url,
         "GUARDIAN_S3_ACCESS_KEY": access,
         "GUARDIAN_S3_SECRET_KEY": secret,
+        "SPARK_CONF_DIR": str(spark_configuration(settings)),
+        "SPARK_LOCAL_IP": settings.stack_host,
     }
+
+
+def spark_configuration(settings: Settings) -> Path:
+    """Folder of the settings that Spark's servers, sessions and ``spark-submit`` share."""
+    return settings.home_path / "stack" / "spark" / "conf"
 
 
 def as_exports(variables: dict[str, str]) -> str:

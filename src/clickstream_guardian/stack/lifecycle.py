@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import psutil
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.connect import connect_service
+from clickstream_guardian.stack.endpoints import spark_lake
 from clickstream_guardian.stack.jars import PLUGIN_SET, resolve_jars
 from clickstream_guardian.stack.java import java_for
 from clickstream_guardian.stack.kafka import kafka_services
@@ -23,6 +25,7 @@ from clickstream_guardian.stack.registry import registry_service
 from clickstream_guardian.stack.s3 import s3_service
 from clickstream_guardian.stack.secrets import StackSecrets, load_or_create_secrets, load_secrets
 from clickstream_guardian.stack.service import GROUPS, Service, with_needs
+from clickstream_guardian.stack.spark import INSTALL_PYSPARK, spark_services
 from clickstream_guardian.stack.supervisor import (
     Supervisor,
     kill_at_once,
@@ -37,6 +40,7 @@ JAR_SETS = {
     "kafka": ("kafka",),
     "registry": ("registry",),
     "connect": ("kafka", "iceberg-sink", PLUGIN_SET),
+    "spark": ("spark",),
 }
 Report = Callable[[str], None]
 
@@ -75,7 +79,7 @@ def up(settings: Settings, only: Iterable[str], report: Report) -> None:
     folder = stack_folder(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     supervisor = Supervisor(folder, secrets.supervisor_password)
-    wanted = with_needs(_known(only) or tuple(GROUPS))
+    wanted = with_needs(_known(only) or _all_installed(report))
     if settings.s3_server == "none":
         wanted = tuple(name for name in wanted if name != "s3")
     present = {state.group for state in supervisor.states()}
@@ -116,6 +120,9 @@ def plan(
         services.append(connect_service(settings, folder, java_for(17, home), jars, secrets))
     if "watch" in groups:
         services.append(watch_service(settings, folder, Path(sys.executable)))
+    if "spark" in groups:
+        lake = spark_lake(settings)
+        services += spark_services(settings, folder, jars["spark"], secrets, lake)
     return services
 
 
@@ -224,6 +231,14 @@ def _known(names: Iterable[str]) -> tuple[str, ...]:
     if unknown:
         raise UsageError(f"There is no server group {unknown[0]!r}; known: {', '.join(GROUPS)}.")
     return wanted
+
+
+def _all_installed(report: Report) -> tuple[str, ...]:
+    """Every group; Spark only where its extra is installed."""
+    if find_spec("pyspark") is not None:
+        return tuple(GROUPS)
+    report(f"Spark is left out: {INSTALL_PYSPARK}")
+    return tuple(name for name in GROUPS if name != "spark")
 
 
 def _readiness(service: Service) -> str:

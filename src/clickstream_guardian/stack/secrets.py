@@ -20,12 +20,19 @@ class StackSecrets:
     s3_secret_key: str
     supervisor_password: str
     kafka_cluster_id: str
+    spark_secret: str
 
 
 def load_secrets(home: Path) -> StackSecrets | None:
     """The home's secrets, or None if no stack was ever made in it."""
     file = _file(home)
-    return StackSecrets(**json.loads(file.read_text())) if file.exists() else None
+    if not file.exists():
+        return None
+    stored = json.loads(file.read_text())
+    if stored.keys() != _new().keys():  # made before a server was added
+        stored = _new() | stored
+        write_private(file, json.dumps(stored, indent=2))
+    return StackSecrets(**stored)
 
 
 def load_or_create_secrets(home: Path) -> tuple[StackSecrets, bool]:
@@ -33,15 +40,20 @@ def load_or_create_secrets(home: Path) -> tuple[StackSecrets, bool]:
     known = load_secrets(home)
     if known is not None:
         return known, False
-    made = StackSecrets(
-        postgres_password=secrets.token_urlsafe(18),
-        s3_access_key=secrets.token_hex(10).upper(),
-        s3_secret_key=secrets.token_urlsafe(30),
-        supervisor_password=secrets.token_urlsafe(18),
-        kafka_cluster_id=_cluster_id(),
-    )
+    made = StackSecrets(**_new())
     write_private(_file(home), json.dumps(asdict(made), indent=2))
     return made, True
+
+
+def _new() -> dict[str, str]:
+    return {
+        "postgres_password": secrets.token_urlsafe(18),
+        "s3_access_key": secrets.token_hex(10).upper(),
+        "s3_secret_key": secrets.token_urlsafe(30),
+        "supervisor_password": secrets.token_urlsafe(18),
+        "kafka_cluster_id": _cluster_id(),
+        "spark_secret": secrets.token_urlsafe(30),
+    }
 
 
 def write_private(file: Path, text: str) -> None:

@@ -55,6 +55,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "registry": ("postgres",),
     "connect": ("postgres", "s3", "kafka", "registry"),
     "watch": ("connect",),
+    "spark": (),
 }
 """The groups in the order they start, each with those that it cannot do without."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,19 @@ def test_they_are_made_once(tmp_path: Path) -> None:
     again, new_again = load_or_create_secrets(tmp_path)
     assert (new, new_again) == (True, False)
     assert made == again == load_secrets(tmp_path)
+
+
+def test_a_home_made_before_a_server_was_added_gets_what_that_needs(tmp_path: Path) -> None:
+    made, _ = load_or_create_secrets(tmp_path)
+    file = tmp_path / "secrets/stack.json"
+    stored = json.loads(file.read_text())
+    del stored["spark_secret"]
+    file.write_text(json.dumps(stored))
+    found = load_secrets(tmp_path)
+    assert found is not None
+    assert found == load_secrets(tmp_path)
+    assert found.postgres_password == made.postgres_password
+    assert len(found.spark_secret) > 30
 
 
 def test_only_the_owner_can_read_them(tmp_path: Path) -> None:

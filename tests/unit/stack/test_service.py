@@ -18,7 +18,7 @@ from clickstream_guardian.stack.service import GROUPS, with_needs
         (("kafka",), ("kafka",)),
         (("registry",), ("postgres", "registry")),
         (("kafka", "registry"), ("postgres", "kafka", "registry")),
-        (("watch",), tuple(GROUPS)),
+        (("watch",), ("postgres", "s3", "kafka", "registry", "connect", "watch")),
         ((), ()),
     ],
 )

@@ -1,123 +1,29 @@
-"""A Spark session: its settings are a private file, so that no secret is on a command line.
-
-The same folder serves ``spark-submit``: ``SPARK_CONF_DIR`` names it.
-"""
+"""A Spark session by the settings of a folder."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import SparkSession
 
-from clickstream_guardian.errors import UsageError
+from clickstream_guardian.engines.spark.configuration import (
+    CATALOG,
+    LakeAccess,
+    base_properties,
+    catalog_properties,
+    write_configuration,
+)
 
-CATALOG = "iceberg"
-"""The lake's catalog in Spark; Iceberg's JDBC catalog keys its rows by this name."""
-
-_BASE = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
-    "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
-    # Hadoop's own local file system forks a process for each file it creates.
-    "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
-}
-_LOGGING = """\
-rootLogger.level = {level}
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{{yyyy-MM-dd HH:mm:ss}} %p %c{{1}}: %m%n%ex
-"""
-
-
-@dataclass(frozen=True)
-class LakeAccess:
-    """What Spark needs to reach the lake.
-
-    Attributes:
-        database_url: the catalog's PostgreSQL, ``postgresql://user:password@host:port/name``.
-        warehouse: a folder, or ``s3://…``.
-        s3: endpoint, region, access key and secret key, when the warehouse is on S3.
-    """
-
-    database_url: str
-    warehouse: str
-    s3: tuple[str, str, str, str] | None = None
-
-
-def base_properties(master: str, jars: Path, ui_port: int, host: str) -> dict[str, str]:
-    """The settings of every session.
-
-    Args:
-        master: ``local[2]``, ``spark://host:port`` or another cluster's.
-        jars: folder of the Java set ``spark``.
-        ui_port: port of the job's own UI.
-        host: address that driver and UI bind.
-    """
-    return {
-        **_BASE,
-        "spark.master": master,
-        "spark.driver.extraClassPath": f"{jars}/*",
-        "spark.executor.extraClassPath": f"{jars}/*",
-        "spark.pyspark.python": sys.executable,
-        "spark.driver.host": host,
-        "spark.driver.bindAddress": host,
-        "spark.ui.port": str(ui_port),
-    }
-
-
-def catalog_properties(lake: LakeAccess) -> dict[str, str]:
-    """The lake as the catalog ``iceberg``: ``SELECT … FROM iceberg.raw.clicks``.
-
-    Raises:
-        UsageError: the database is not reached by TCP.
-    """
-    url = urlsplit(lake.database_url)
-    if not url.hostname:
-        raise UsageError(
-            "Spark reaches the catalog by TCP only: set DATABASE_URL to "
-            "postgresql://user:password@host:port/name, or use the database of `guardian stack`."
-        )
-    options = {
-        "type": "jdbc",
-        "uri": f"jdbc:postgresql://{url.hostname}:{url.port or 5432}{url.path}",
-        "jdbc.user": unquote(url.username or ""),
-        "jdbc.password": unquote(url.password or ""),
-        "jdbc.schema-version": "V1",
-        "warehouse": lake.warehouse,
-    }
-    if lake.s3 is not None:
-        endpoint, region, access, secret = lake.s3
-        options |= {
-            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-            "s3.endpoint": endpoint,
-            "s3.path-style-access": "true",
-            "s3.access-key-id": access,
-            "s3.secret-access-key": secret,
-            "client.region": region,
-        }
-    catalog = f"spark.sql.catalog.{CATALOG}"
-    named = {f"{catalog}.{name}": value for name, value in options.items()}
-    return {catalog: "org.apache.iceberg.spark.SparkCatalog", **named}
-
-
-def write_configuration(folder: Path, properties: Mapping[str, str], level: str = "WARN") -> None:
-    """Write ``spark-defaults.conf`` and the logging of a Spark, readable by its owner alone."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines = [f"{name}={_escaped(value)}" for name, value in sorted(properties.items())]
-    _write_private(folder / "spark-defaults.conf", "\n".join(lines) + "\n")
-    _write_private(folder / "log4j2.properties", _LOGGING.format(level=level))
+__all__ = [
+    "CATALOG",
+    "LakeAccess",
+    "base_properties",
+    "catalog_properties",
+    "open_session",
+    "write_configuration",
+]
 
 
 def open_session(
@@ -141,16 +47,3 @@ def open_session(
     for key, value in (more or {}).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
-
-
-def _escaped(value: str) -> str:
-    """A value of a Java properties file."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n")
-
-
-def _write_private(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    temporary.replace(file)

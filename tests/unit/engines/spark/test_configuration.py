@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from clickstream_guardian.engines.spark.session import (
+from clickstream_guardian.engines.spark.configuration import (
     LakeAccess,
     catalog_properties,
     write_configuration,
