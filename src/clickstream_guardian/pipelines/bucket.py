@@ -1,7 +1,7 @@
 """What an executor does with a bucket's next messages: decode, judge, and hand back what follows.
 
 The state is found in the host's cache, or made anew by reading the log from where the checkpoint
-says. Either way it is the same state, so it does not matter which executor is asked.
+says. Either way it is the same state, so it does not matter which executor is asked, or how often.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,8 +28,8 @@ from clickstream_guardian.detector.state import (
 )
 from clickstream_guardian.engines.spark.state_cache import StateCache
 from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
-from clickstream_guardian.events.identity import ids_from_arrow
-from clickstream_guardian.sources.kafka.decode import Arrived, MessageDecoder
+from clickstream_guardian.events.identity import id_hex
+from clickstream_guardian.sources.kafka.columns import ColumnDecoder, Messages
 from clickstream_guardian.sources.kafka.registry import SchemaRegistry
 from clickstream_guardian.sources.kafka.spans import read_span
 
@@ -59,11 +57,12 @@ class Outcome:
 
     Attributes:
         generation: the checkpoint's generation it started from.
-        messages: how many were new.
-        rejected: how many could not become an event, by topic and reason.
-        late: late messages as they came: topic, key (the event's id) and value.
-        read_again: events read again from the log because no state was at hand.
-        log_size: events in the state.
+        resume: see ``BucketState.resume_points``.
+        messages: how many were new, by partition.
+        rejected: how many of them could not become an event, by reason.
+        late: of them, late events: id in hex, and the message as it came.
+        read_again: messages read again from the log, because no state was at hand.
+        state_rows: events in the state.
         seconds: time taken by step.
     """
 
@@ -73,23 +72,24 @@ class Outcome:
     partitions: Mapping[PartitionKey, PartitionState]
     resume: Mapping[PartitionKey, PartitionState]
     anomalies: tuple[Anomaly, ...]
-    messages: int
-    rejected: Mapping[tuple[str, str], int]
-    late: tuple[tuple[str, bytes, bytes], ...]
+    messages: Mapping[PartitionKey, int]
+    rejected: Mapping[str, int]
+    late: tuple[tuple[str, bytes], ...]
     read_again: int
-    log_size: int
+    state_rows: int
     watermark_us: int
     seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class BucketTask:
-    """Everything an executor needs to know; travels with each batch.
+    """Everything an executor needs to know; it travels with each batch.
 
     Attributes:
         points: bucket to where it stands.
         quiet: partitions that have been silent for so long that they hold no window open.
         cache: the hosts' folder for states.
+        fingerprint: what a state depends on beside the log.
     """
 
     config: DetectorConfig
@@ -101,21 +101,19 @@ class BucketTask:
     fingerprint: str
 
     def __call__(self, bucket: int, messages: pa.Table) -> bytes:
-        """Judge a bucket's messages (``engines.spark.stream.MESSAGES``); an ``Outcome``."""
-        return pickle.dumps(self._judge(bucket, messages), protocol=5)
+        """Judge a bucket's messages (``engines.spark.stream.MESSAGES``); a pickled ``Outcome``."""
+        return pickle.dumps(self.judge(bucket, messages), protocol=5)
 
-    def _judge(self, bucket: int, messages: pa.Table) -> Outcome:
+    def judge(self, bucket: int, messages: pa.Table) -> Outcome:
+        """Decode, judge, keep the state for the next batch."""
         clock = _Clock()
         point = self.points.get(bucket, BucketPoint())
         states = StateCache(self.cache, self.fingerprint)
         before = self._state(bucket, point, states)
         clock.lap("load")
-        parts = [self._part(kind, bucket, messages, before, point) for kind in EVENT_KINDS]
+        parts = [self._part(kind, bucket, messages, before) for kind in EVENT_KINDS]
         clock.lap("decode")
-        arrivals = [
-            part.arrival(PartitionKey(part.kind.topic, bucket), self.quiet) for part in parts
-        ]
-        step = advance(self.config, before, arrivals)
+        step = advance(self.config, before, [part.arrival for part in parts])
         clock.lap("judge")
         states.save(bucket, point.generation + 1, step.state)
         clock.lap("keep")
@@ -127,11 +125,11 @@ class BucketTask:
             partitions=state.partitions,
             resume=state.resume_points(),
             anomalies=step.anomalies,
-            messages=sum(part.new for part in parts),
-            rejected=sum((part.rejected for part in parts), Counter[tuple[str, str]]()),
-            late=(),
-            read_again=sum(part.again for part in parts),
-            log_size=state.log_size,
+            messages={part.arrival.key: part.new for part in parts},
+            rejected=sum((part.rejected for part in parts), Counter[str]()),
+            late=tuple(late for part in parts for late in part.late(step.late)),
+            read_again=sum(len(part.messages) - part.new for part in parts),
+            state_rows=state.log_size,
             watermark_us=state.watermark(self.config.lateness_us, None),
             seconds=clock.seconds,
         )
@@ -144,72 +142,61 @@ class BucketTask:
                 return found
         return BucketState.resumed(point.resume, point.settled_us)
 
-    def _part(
-        self,
-        kind: EventKind,
-        bucket: int,
-        messages: pa.Table,
-        state: BucketState,
-        point: BucketPoint,
-    ) -> _Part:
-        """A partition's messages that the state has not seen, from the batch and, where that
-        begins too late, from the log."""
+    def _part(self, kind: EventKind, bucket: int, given: pa.Table, state: BucketState) -> _Part:
+        """What the state has not seen of a partition: the batch's, and before it the log's."""
         key = PartitionKey(kind.topic, bucket)
-        given = messages.filter(pc.equal(messages["topic"], kind.topic)).sort_by("offset")
-        given = given.drop_columns("topic")
-        known = state.partitions.get(key)
-        stand = point.next_offsets.get(key, 0)
-        begin = known.next_offset if known else (given["offset"][0].as_py() if len(given) else 0)
-        until = given["offset"][0].as_py() if len(given) else stand
+        stand = self.points.get(bucket, BucketPoint()).next_offsets.get(key, 0)
+        given = given.filter(pc.equal(given["topic"], kind.topic)).drop_columns("topic")
+        given = given.sort_by("offset")
+        first = given["offset"][0].as_py() if len(given) else stand
+        begin = state.partitions[key].next_offset if key in state.partitions else first
         given = given.filter(pc.greater_equal(given["offset"], begin))
-        again = 0
-        if known and begin < until:
-            missing = read_span(self.servers, kind.topic, bucket, begin, until)
-            again = len(missing)
+        if begin < first:
+            missing = read_span(self.servers, kind.topic, bucket, begin, first)
             given = pa.concat_tables([missing, given])
-        end = max(begin, until, given["offset"][-1].as_py() + 1 if len(given) else 0)
-        events, rejected = _decoded(kind, self.registry_url, given)
-        fresh = Counter((kind.topic, reason) for offset, reason in rejected if offset >= stand)
-        new = pc.sum(pc.greater_equal(given["offset"], stand)).as_py() or 0
-        return _Part(kind, events, end, stand, fresh, new, again)
+        end = given["offset"][-1].as_py() + 1 if len(given) else begin
+        return self._decoded(kind, key, given.combine_chunks(), max(end, first, begin), stand)
+
+    def _decoded(
+        self, kind: EventKind, key: PartitionKey, messages: pa.Table, end: int, stand: int
+    ) -> _Part:
+        offsets = messages["offset"].to_numpy()
+        values = messages["value"].combine_chunks()
+        received = messages["received_us"].to_numpy()
+        done = _decoder(kind, self.registry_url).decode(Messages(values, offsets, received))
+        new = int((offsets >= stand).sum())
+        rejected = Counter(str(r) for index, r in done.rejected if offsets[index] >= stand)
+        arrival = Arrival(
+            key, kind.name, done.events, end, silent=not new, quiet=not new and key in self.quiet
+        )
+        return _Part(arrival, messages, stand, new, rejected)
 
 
 @dataclass(frozen=True)
 class _Part:
-    kind: EventKind
-    events: pl.DataFrame
-    end: int
+    """A partition's arrival; ``stand`` is the first offset that was never saved before."""
+
+    arrival: Arrival
+    messages: pa.Table
     stand: int
-    rejected: Counter[tuple[str, str]]
     new: int
-    again: int
+    rejected: Counter[str]
 
-    def arrival(self, key: PartitionKey, quiet: frozenset[PartitionKey]) -> Arrival:
-        silent = not self.new
-        return Arrival(key, self.kind.name, self.events, self.end, silent=silent)
-
-
-def _decoded(
-    kind: EventKind, registry_url: str, messages: pa.Table
-) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
-    """Events with the offset of their message, and offset and reason of what is none."""
-    received = messages["received_us"].to_pylist()
-    arrived = [
-        Arrived(value, datetime.fromtimestamp(at / 1e6, UTC))
-        for value, at in zip(messages["value"].to_pylist(), received, strict=True)
-    ]
-    done = _decoder(kind, registry_url).decode(arrived)
-    offsets = messages["offset"].to_numpy()
-    wanted = done.events.select(["session_id", "occurred_at", "item_id"])
-    frame = pl.DataFrame(pl.from_arrow(wanted))
-    ids = ids_from_arrow(done.events["event_id"].combine_chunks())
-    events = frame.with_columns(ids, pl.Series("offset", offsets[list(done.places)]))
-    return events, [(int(offsets[index]), str(reason)) for index, reason in done.rejected]
+    def late(self, masks: Mapping[PartitionKey, object]) -> list[tuple[str, bytes]]:
+        """The new late events: id in hex, and the message as it came."""
+        mask = masks.get(self.arrival.key)
+        if mask is None:
+            return []
+        events = self.arrival.events.filter(mask)  # type: ignore[arg-type]
+        places = self.messages["offset"].to_numpy().searchsorted(events["offset"].to_numpy())
+        values = self.messages["value"].take(places).to_pylist()
+        told = zip(events["event_id"], events["offset"], values, strict=True)
+        return [(id_hex(key), value) for key, offset, value in told if offset >= self.stand]
 
 
 @cache
-def _decoder(kind: EventKind, registry_url: str) -> MessageDecoder:
-    return MessageDecoder(kind, SchemaRegistry(registry_url).by_id)
+def _decoder(kind: EventKind, registry_url: str) -> ColumnDecoder:
+    return ColumnDecoder(kind, SchemaRegistry(registry_url).by_id)
 
 
 class _Clock:

@@ -1,136 +1,331 @@
-"""Detection on Spark, the driver's side: where buckets stand, and the saving of what they found."""
+"""Detection on Spark, the driver's side: where buckets stand, and the saving of what they found.
+
+1. Spark notes in its own checkpoint which offsets the batch holds.
+2. Executors judge each bucket, from the state at the bucket's saved point.
+3. Anomalies and late events go on the log and are acknowledged.
+4. Anomalies, points and progress are saved in one transaction.
+5. Spark notes that the batch is done.
+
+Whatever dies in between, the batch comes again: before step 4 nothing was saved and executors start
+from the same point; after it they drop what they have seen.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import socket
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from sqlalchemy import Connection
+
+from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.state import DetectorConfig, PartitionKey, PartitionState
-from clickstream_guardian.engines.spark.stream import Batch, judge_buckets
+from clickstream_guardian.engines.spark.stream import (
+    DataLossError,
+    JudgeAll,
+    Session,
+    StreamOptions,
+    run_stream,
+)
+from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.pipelines.bucket import BucketPoint, BucketTask, Outcome
 from clickstream_guardian.pipelines.detect import (
+    point_of,
     position_of,
     rules_fingerprint,
     to_instant,
     to_micros,
 )
+from clickstream_guardian.pipelines.live import (
+    Watcher,
+    checkpoint_group,
+    messages_per_second,
+    refuse_other_state,
+    written_instant,
+)
+from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.store import (
     Checkpoint,
-    Position,
+    CheckpointConflictError,
     Store,
-    load_checkpoint,
+    claim_checkpoint,
     save_checkpoint,
     upsert_anomalies,
+    withdraw_forgotten,
+)
+from clickstream_guardian.store.snapshots import (
+    BucketProgress,
+    LogEnd,
+    load_progress,
+    save_progress,
 )
 
 QUIET_SECONDS = 30.0
+"""Silence on a live log after which a partition no longer holds windows open."""
+
+_STEPS_KEPT = 200
+_SETTLED_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 @dataclass(frozen=True)
 class Where:
-    """What is read and how.
+    """What is read, and under which name.
 
     Attributes:
-        group: name of the checkpoints, one for each bucket: ``<group>/<bucket>``.
+        group: each of its buckets has a checkpoint of its own, the same as in the embedded engine.
+        starts: first offsets for what has no checkpoint yet.
         cache: the hosts' folder for states.
     """
 
     group: str
     servers: str
     registry_url: str
-    buckets: int
+    starts: Mapping[PartitionKey, int]
     cache: Path
+
+    @property
+    def buckets(self) -> range:
+        """The bucket numbers."""
+        return range(1 + max(key.partition for key in self.starts))
 
 
 class SparkDetection:
-    """The saved truth of a group of buckets, moved on batch by batch."""
+    """The saved truth of a group's buckets, moved on batch by batch.
 
-    def __init__(self, store: Store, config: DetectorConfig, where: Where) -> None:
-        self.store = store
-        self.config = config
-        self.where = where
-        self.fingerprint = rules_fingerprint(config.rules)
-        with store.begin() as connection:
-            self.points = {
-                bucket: self._point(load_checkpoint(connection, self._group(bucket)))
-                for bucket in range(where.buckets)
-            }
+    Args:
+        store: where anomalies and checkpoints are.
+        config: rules and numbers.
+        announcer: says on the log what was found.
+        where: what is read.
+        watcher: is told.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: DetectorConfig,
+        announcer: Announcer,
+        where: Where,
+        watcher: Watcher,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._announcer = announcer
+        self._where = where
+        self._watcher = watcher
+        self._lock = threading.Lock()
+        self._run = uuid.uuid4().hex  # a state that an earlier run kept was perhaps never saved
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._heard = dict.fromkeys(where.starts, time.monotonic())
+        self._told_quiet: frozenset[PartitionKey] = frozenset()
+        self._steps: deque[float] = deque(maxlen=_STEPS_KEPT)
+        self._rates: dict[int, deque[tuple[float, int]]] = {}
+        self._ends: dict[PartitionKey, int] = {}
+        self._points, self._progress = self._claim()
+
+    @property
+    def next_offsets(self) -> dict[PartitionKey, int]:
+        """Where reading goes on."""
+        return {k: at for point in self._points.values() for k, at in point.next_offsets.items()}
+
+    def on_batch(self, judge_all: JudgeAll) -> None:
+        """Judge a batch on the executors and save what follows, all of it or nothing.
+
+        Raises:
+            GuardianError: the database or Kafka is away; the batch is to be given again.
+        """
+        with self._lock:
+            self._step(judge_all)
+
+    def on_silence(self, judge_all: JudgeAll) -> None:
+        """Close the windows of partitions that have been silent for long, where there are any."""
+        with self._lock:
+            if self._quiet() - self._told_quiet:
+                self._step(judge_all)
+
+    def on_progress(self, progress: Mapping[str, Any]) -> None:
+        """Note the log's ends, as Spark last saw them."""
+        for source in progress.get("sources", []):
+            for topic, ends in _offsets(source.get("latestOffset")).items():
+                self._ends |= {PartitionKey(topic, int(n)): int(at) for n, at in ends.items()}
+
+    def _step(self, judge_all: JudgeAll) -> None:
+        started = time.monotonic()
+        quiet = self._quiet()
+        found = judge_all(self._task(quiet))
+        outcomes = [pickle.loads(data) for data in found]  # noqa: S301 from our own executors
+        progress = self._noted(outcomes, started)
+        self._save(outcomes, progress)
         now = time.monotonic()
-        self._heard = {
-            PartitionKey(kind.topic, bucket): now
-            for kind in EVENT_KINDS
-            for bucket in range(where.buckets)
-        }
+        for outcome in outcomes:
+            self._points[outcome.bucket] = point_after(outcome)
+            self._heard |= {key: now for key, new in outcome.messages.items() if new}
+        self._told_quiet = quiet & self._quiet()
+        self._progress = progress
+        self._steps.append(now - started)
+        self._watcher.saved(list(progress.values()), [a for o in outcomes for a in o.anomalies])
 
-    def on_batch(self, frame: Batch) -> list[Outcome]:
-        """Judge a batch on the executors and save what follows, all of it or nothing."""
-        found = judge_buckets(frame, self.where.buckets, self._task())
-        outcomes = [pickle.loads(data) for data in found]
-        self._save(outcomes)
-        return outcomes
+    def _quiet(self) -> frozenset[PartitionKey]:
+        since = time.monotonic() - QUIET_SECONDS
+        return frozenset(key for key, heard in self._heard.items() if heard < since)
 
-    def _task(self) -> BucketTask:
-        now = time.monotonic()
-        quiet = frozenset(k for k, at in self._heard.items() if now - at > QUIET_SECONDS)
+    def _task(self, quiet: frozenset[PartitionKey]) -> BucketTask:
+        where, config = self._where, self._config
+        fingerprint = f"{self._run}:{rules_fingerprint(config.rules)}:{config.lateness_us}"
         return BucketTask(
-            self.config,
-            self.where.servers,
-            self.where.registry_url,
-            self.points,
-            quiet,
-            self.where.cache,
-            f"{self.fingerprint}:{self.config.lateness_us}",
+            config, where.servers, where.registry_url, self._points, quiet, where.cache, fingerprint
         )
 
-    def _save(self, outcomes: Sequence[Outcome]) -> None:
-        anomalies = [anomaly for outcome in outcomes for anomaly in outcome.anomalies]
-        with self.store.begin() as connection:
-            upsert_anomalies(connection, anomalies)
-            for outcome in outcomes:
-                save_checkpoint(connection, self._checkpoint(outcome), outcome.generation)
-        for outcome in outcomes:
-            self.points[outcome.bucket] = BucketPoint(
-                outcome.generation + 1,
-                outcome.settled_us,
-                {key: p.next_offset for key, p in outcome.partitions.items()},
-                outcome.resume,
-            )
+    # --- the saved truth
 
-    def _checkpoint(self, outcome: Outcome) -> Checkpoint:
-        return Checkpoint(
-            group_name=self._group(outcome.bucket),
-            rules_fingerprint=self.fingerprint,
-            lateness_us=self.config.lateness_us,
+    def _claim(self) -> tuple[dict[int, BucketPoint], dict[int, BucketProgress]]:
+        """Claim every bucket, so that a driver that lives on somewhere can save no more."""
+        points, progress = {}, {}
+        with self._store.begin() as connection:
+            for bucket in self._where.buckets:
+                group = checkpoint_group(self._where.group, bucket)
+                checkpoint = claim_checkpoint(connection, group)
+                if checkpoint is not None:
+                    refuse_other_state(checkpoint, self._config)
+                points[bucket] = self._point(bucket, checkpoint)
+                known = load_progress(connection, self._where.group, bucket)
+                progress[bucket] = replace(known, owner=self._owner)
+        return points, progress
+
+    def _point(self, bucket: int, checkpoint: Checkpoint | None) -> BucketPoint:
+        wanted = {rule.events for rule in self._config.rules}
+        kinds = {PartitionKey(kind.topic, bucket): kind for kind in EVENT_KINDS}
+        saved = checkpoint.positions if checkpoint else ()
+        known = {PartitionKey(p.source, p.partition): p for p in saved}
+        stands = {key: known[key].next_offset for key in known}
+        resume = {key: point_of(known[key]) for key in known}
+        for key in kinds.keys() - known.keys():
+            stands[key] = self._where.starts[key]
+            resume[key] = PartitionState(next_offset=stands[key])
+        return BucketPoint(
+            checkpoint.generation if checkpoint else 0,
+            to_micros(checkpoint.closed_until) if checkpoint else NEVER,
+            stands,
+            {key: replace(p, concerned=kinds[key].name in wanted) for key, p in resume.items()},
+        )
+
+    def _save(self, outcomes: Sequence[Outcome], progress: Mapping[int, BucketProgress]) -> None:
+        for outcome in outcomes:
+            self._announcer.anomalies(outcome.anomalies)
+            self._announcer.late(outcome.late)
+        self._announcer.flush()
+        with self._store.begin() as connection:
+            for outcome in outcomes:
+                group = checkpoint_group(self._where.group, outcome.bucket)
+                upsert_anomalies(connection, outcome.anomalies, group)
+            for outcome in outcomes:
+                self._save_bucket(connection, outcome)
+            for noted in progress.values():
+                save_progress(connection, noted)
+
+    def _save_bucket(self, connection: Connection, outcome: Outcome) -> None:
+        group = checkpoint_group(self._where.group, outcome.bucket)
+        if outcome.settled_us != self._points[outcome.bucket].settled_us:
+            withdraw_forgotten(connection, to_instant(outcome.settled_us), group)
+        checkpoint = Checkpoint(
+            group_name=group,
+            rules_fingerprint=rules_fingerprint(self._config.rules),
+            lateness_us=self._config.lateness_us,
             closed_until=to_instant(outcome.settled_us),
             generation=outcome.generation,
             positions=tuple(
                 position_of(key, now, outcome.resume.get(key, PartitionState()))
                 for key, now in sorted(outcome.partitions.items())
             ),
+            longest_us=self._config.longest_us,
         )
+        save_checkpoint(connection, checkpoint, outcome.generation)
 
-    def _group(self, bucket: int) -> str:
-        return f"{self.where.group}/{bucket}"
+    def _noted(self, outcomes: Sequence[Outcome], started: float) -> dict[int, BucketProgress]:
+        """The progress of every bucket after this batch."""
+        noted = dict(self._progress)
+        for outcome in outcomes:
+            before = noted[outcome.bucket]
+            count = sum(outcome.messages.values())
+            rate = self._rates.setdefault(outcome.bucket, deque())
+            noted[outcome.bucket] = replace(
+                before,
+                messages=before.messages + count,
+                rejected_by_reason=dict(
+                    Counter(before.rejected_by_reason) + Counter(outcome.rejected)
+                ),
+                late=before.late + len(outcome.late),
+                events_per_second=messages_per_second(rate, started, count),
+                watermark_at=written_instant(outcome.watermark_us),
+                state_rows=outcome.state_rows,
+                step_seconds=float(np.quantile(self._steps, 0.9)) if self._steps else 0.0,
+                ends=[
+                    LogEnd(*key, max(self._ends.get(key, 0), p.next_offset))
+                    for key, p in outcome.partitions.items()
+                ],
+            )
+        return noted
 
-    def _point(self, checkpoint: Checkpoint | None) -> BucketPoint:
-        if checkpoint is None:
-            return BucketPoint()
-        return BucketPoint(
-            checkpoint.generation,
-            to_micros(checkpoint.closed_until),
-            {PartitionKey(p.source, p.partition): p.next_offset for p in checkpoint.positions},
-            {PartitionKey(p.source, p.partition): self._state(p) for p in checkpoint.positions},
-        )
 
-    def _state(self, saved: Position) -> PartitionState:
-        kinds = {kind.topic: kind.name for kind in EVENT_KINDS}
-        return PartitionState(
-            next_offset=saved.resume_offset,
-            newest_us=to_micros(saved.resume_max_at),
-            late_count=saved.resume_late_count,
-            concerned=kinds[saved.source] in {rule.events for rule in self.config.rules},
-        )
+def point_after(outcome: Outcome) -> BucketPoint:
+    """Where a bucket stands once an outcome is saved."""
+    stands = {key: p.next_offset for key, p in outcome.partitions.items()}
+    return BucketPoint(outcome.generation + 1, outcome.settled_us, stands, outcome.resume)
+
+
+def _offsets(said: Any) -> Mapping[str, Mapping[str, int]]:
+    """Spark's offsets, which it reports as JSON text or as an object."""
+    found: Mapping[str, Mapping[str, int]] = json.loads(said) if isinstance(said, str) else said
+    return found or {}
+
+
+def detect_on_spark(
+    spark: Session,
+    begin: Callable[[], SparkDetection],
+    options: StreamOptions,
+    watcher: Watcher,
+    stopping: Callable[[], bool],
+) -> None:
+    """Detect until told to stop; after an outage go on from the last save.
+
+    Args:
+        spark: the session.
+        begin: claims the buckets anew.
+        options: how the log is read; ``starting`` is replaced by where the buckets stand.
+        watcher: is told.
+        stopping: whether to end.
+
+    Raises:
+        UsageError: the checkpoints were made with rules that these cannot follow.
+        CheckpointConflictError: another process detects for the group.
+        DataLossError: the log no longer holds what is to be read next.
+    """
+    pause = _FIRST_PAUSE
+    while not stopping():
+        begun = time.monotonic()
+        try:
+            detection = begin()
+            starting: dict[str, dict[str, int]] = {}
+            for key, offset in detection.next_offsets.items():
+                starting.setdefault(key.source, {})[str(key.partition)] = offset
+            run_stream(spark, replace(options, starting=starting), detection, stopping)
+        except (UsageError, CheckpointConflictError, DataLossError):
+            raise
+        except GuardianError as error:
+            watcher.waits(str(error))
+            pause = (
+                _FIRST_PAUSE if time.monotonic() - begun > 60 else min(2 * pause, _LONGEST_PAUSE)
+            )
+            time.sleep(pause)

@@ -9,17 +9,20 @@ writes (decision 9), so a batch may be repeated, and an executor replaced, at an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
+from py4j.protocol import Py4JError
 from pyspark import TaskContext
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-Batch = DataFrame
-"""A batch of the log, still on the executors."""
+from clickstream_guardian.errors import GuardianError
+
+Session = SparkSession
 
 MESSAGES = pa.schema(
     [
@@ -33,6 +36,9 @@ MESSAGES = pa.schema(
 
 Judge = Callable[[int, pa.Table], bytes]
 """Called on an executor with a bucket and its ``MESSAGES``; returns what it found, pickled."""
+
+JudgeAll = Callable[[Judge], list[bytes]]
+"""Calls a judge for every bucket on the executors; what they returned."""
 
 STREAM_PROPERTIES = {
     # One reduce task a bucket; what adaptive execution would decide is known, and costs time.
@@ -54,36 +60,99 @@ class StreamOptions:
 
     Attributes:
         servers: bootstrap servers.
-        topics: topics with one partition per bucket each.
-        buckets: how many.
-        starting: topic to partition to offset, where no Spark checkpoint exists yet; a partition
-            that is not named starts at the log's beginning.
+        buckets: partitions of each topic.
+        starting: topic to partition to offset, for when no Spark checkpoint exists yet.
         checkpoint: folder or URI of Spark's own checkpoint.
         trigger_seconds: least time between two batches.
         most_per_trigger: most messages in a batch.
     """
 
     servers: str
-    topics: tuple[str, ...]
     buckets: int
-    starting: Mapping[str, Mapping[int, int]]
+    starting: Mapping[str, Mapping[str, int]]
     checkpoint: str
     trigger_seconds: float
     most_per_trigger: int
 
 
-def start_stream(
-    spark: SparkSession, options: StreamOptions, on_batch: Callable[[DataFrame], None]
-) -> StreamingQuery:
-    """Start reading; ``on_batch`` is called on the driver with each batch, in order.
+class Host(Protocol):
+    """What the stream calls on the driver, one call at a time."""
+
+    def on_batch(self, judge_all: JudgeAll) -> None:
+        """The next batch is there; it counts as done when this returns."""
+
+    def on_silence(self, judge_all: JudgeAll) -> None:
+        """Nothing is under way; the judges would get no message."""
+
+    def on_progress(self, progress: Mapping[str, Any]) -> None:
+        """Spark's report of the last batch."""
+
+
+class StreamStoppedError(GuardianError):
+    """The stream ended by an error; started again, it goes on where it stood."""
+
+
+class DataLossError(GuardianError):
+    """The log no longer holds what is to be read next."""
+
+
+def run_stream(
+    spark: SparkSession, options: StreamOptions, host: Host, stopping: Callable[[], bool]
+) -> None:
+    """Read the log and hand on its batches, until told to stop.
 
     A batch whose call fails is given again, the very same messages, at the next start.
+
+    Raises:
+        DataLossError: the log no longer holds what is to be read next.
+        StreamStoppedError: anything else of Spark's.
+        GuardianError: what the host raised.
     """
+    raised: list[Exception] = []
+
+    def on_batch(frame: DataFrame, _number: int) -> None:
+        try:
+            host.on_batch(lambda judge: _judged(frame, options.buckets, judge))
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    nothing = spark.createDataFrame([], _NOTHING)
+    try:
+        query = _started(spark, options, on_batch)
+        try:
+            while not query.awaitTermination(_LOOK_SECONDS) and not stopping():
+                host.on_silence(lambda judge: _judged(nothing, options.buckets, judge))
+                if query.lastProgress is not None:
+                    host.on_progress(query.lastProgress)
+        finally:
+            query.stop()
+    except (PySparkException, Py4JError) as error:
+        cause = raised[-1] if raised else error
+        if isinstance(cause, GuardianError):
+            raise cause from error
+        raise _explained(str(cause)) from error
+
+
+def _explained(text: str) -> GuardianError:
+    if any(sign in text for sign in _DATA_LOSS):
+        return DataLossError(
+            "The log no longer holds the messages to go on from, so some would never be judged; "
+            "accept that by another --group, which begins anew."
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if "Error: " in line), (lines or ["?"])[0])
+    return StreamStoppedError(f"Spark gave up a batch: {said[:300]}")
+
+
+def _started(
+    spark: SparkSession, options: StreamOptions, on_batch: Callable[[DataFrame, int], None]
+) -> StreamingQuery:
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", options.servers)
         .option("assign", _assignment(options))
-        .option("startingOffsets", _starting(options))
+        .option("startingOffsets", json.dumps(options.starting))
         .option("maxOffsetsPerTrigger", options.most_per_trigger)
         .option("failOnDataLoss", "true")
         .load()
@@ -94,19 +163,18 @@ def start_stream(
         .writeStream.queryName("detect")
         .option("checkpointLocation", options.checkpoint)
         .trigger(processingTime=f"{round(options.trigger_seconds * 1000)} milliseconds")
-        .foreachBatch(lambda frame, _number: on_batch(frame))
+        .foreachBatch(on_batch)
         .start()
     )
 
 
-def judge_buckets(frame: DataFrame, buckets: int, judge: Judge) -> list[bytes]:
+def _judged(frame: DataFrame, buckets: int, judge: Judge) -> list[bytes]:
     """Give each bucket of a batch to the judge, on the executors; what they found."""
-    columns = MESSAGES.names
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
         assert context is not None
-        given = [batch.select(columns).cast(MESSAGES) for batch in batches]
+        given = [batch.select(MESSAGES.names).cast(MESSAGES) for batch in batches]
         found = judge(context.partitionId(), pa.Table.from_batches(given, MESSAGES))
         yield pa.RecordBatch.from_pydict({"found": pa.array([found], pa.binary())})
 
@@ -114,37 +182,15 @@ def judge_buckets(frame: DataFrame, buckets: int, judge: Judge) -> list[bytes]:
     return [bytes(row.found) for row in split.mapInArrow(run, "found binary").collect()]  # type: ignore[arg-type]
 
 
-def judge_silence(spark: SparkSession, buckets: int, judge: Judge) -> list[bytes]:
-    """Call the judge for every bucket without messages, so that time may pass in silence."""
-    empty = "topic string, bucket int, offset long, received_us long, value binary"
-    return judge_buckets(spark.createDataFrame([], empty), buckets, judge)
-
-
 def _assignment(options: StreamOptions) -> str:
-    return json.dumps({topic: list(range(options.buckets)) for topic in options.topics})
+    return json.dumps({topic: list(range(options.buckets)) for topic in options.starting})
 
 
-def _starting(options: StreamOptions) -> str:
-    earliest = -2
-    return json.dumps(
-        {
-            topic: {
-                str(number): options.starting.get(topic, {}).get(number, earliest)
-                for number in range(options.buckets)
-            }
-            for topic in options.topics
-        }
-    )
-
-
-def progress_numbers(progress: Mapping[str, Any]) -> dict[str, float]:
-    """Spark's progress report of a batch as numbers: rows, rows a second, milliseconds by step."""
-    sources: Sequence[Mapping[str, Any]] = progress.get("sources", [])
-    return {
-        "input_rows": sum(int(source["numInputRows"]) for source in sources),
-        "input_rows_per_second": sum(float(s.get("inputRowsPerSecond") or 0) for s in sources),
-        "processed_rows_per_second": sum(
-            float(s.get("processedRowsPerSecond") or 0) for s in sources
-        ),
-        **{f"{name}_ms": float(value) for name, value in progress["durationMs"].items()},
-    }
+_NOTHING = "topic string, bucket int, offset long, received_us long, value binary"
+_LOOK_SECONDS = 1
+_DATA_LOSS = (
+    "Some data may have been lost",
+    "OffsetOutOfRange",
+    "KAFKA_DATA_LOSS",
+    "failOnDataLoss",
+)
