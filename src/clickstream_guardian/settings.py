@@ -179,6 +179,20 @@ class Settings(BaseSettings):
     spark_worker_memory_mib: Annotated[
         int, Field(ge=512, description="Memory of the worker's executors, in MiB.")
     ] = 4096
+    spark_checkpoint: Annotated[
+        str | None,
+        Field(
+            description="Spark's own checkpoint of detection: a folder or `s3a://…`; "
+            "default: in the home."
+        ),
+    ] = None
+    spark_trigger_seconds: Annotated[
+        float,
+        Field(ge=0, le=600, description="Least time between two batches of detection in Spark."),
+    ] = 0.3
+    spark_most_per_trigger: Annotated[
+        int, Field(ge=1000, description="Most messages in a batch of detection in Spark.")
+    ] = 300_000
     s3_server: Annotated[
         Literal["seaweedfs", "minio", "none"],
         Field(description="S3 server of the stack; `none` when `GUARDIAN_S3_ENDPOINT` is another."),

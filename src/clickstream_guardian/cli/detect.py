@@ -19,8 +19,16 @@ from clickstream_guardian.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from clickstream_guardian.detector.model import Anomaly
+    from clickstream_guardian.detector.state import DetectorConfig
     from clickstream_guardian.store.snapshots import BucketProgress
     from clickstream_guardian.telemetry.detection import DetectionMetrics
+
+
+class EngineName(StrEnum):
+    """What hosts the detector."""
+
+    EMBEDDED = "embedded"
+    SPARK = "spark"
 
 
 class Start(StrEnum):
@@ -37,9 +45,10 @@ def register(app: typer.Typer) -> None:
 
 def detect(
     context: typer.Context,
-    engine: Annotated[str, typer.Option(help="embedded: this process, and others like it.")] = (
-        "embedded"
-    ),
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="embedded: this process, and others like it; spark: Spark's executors."),
+    ] = EngineName.EMBEDDED,
     group: Annotated[
         str, typer.Option(help="Consumer group; processes of one group share the work.")
     ] = "guardian-detect",
@@ -49,43 +58,50 @@ def detect(
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve Prometheus metrics there; 0 chooses one.")
     ] = None,
+    master: Annotated[
+        str | None,
+        typer.Option(help="spark: the cluster, such as local[2]; that of the stack by default."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="spark: folder or s3a://… of Spark's own checkpoint; in the home."),
+    ] = None,
 ) -> None:
     """Detect on the log until Ctrl-C; any number of processes may, and any may die.
 
     Example: [bold]guardian detect --from latest --metrics-port 9400[/]
     """
-    if engine != "embedded":
-        raise UsageError(f"--engine {engine!r} is not known; give embedded.")
     watching = Watching(shared(context))
-    settings = load_settings()
+    settings = load_settings(spark_master=master, spark_checkpoint=checkpoint)
     if metrics_port is not None:
         port = watching.metrics.serve(settings.bind_host, metrics_port)
         watching.say(f"metrics at http://{settings.bind_host}:{port}/metrics")
-    _detect(settings, group, start, watching)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if engine is EngineName.SPARK:
+        from clickstream_guardian.cli.detect_spark import detect_on_spark
+
+        detect_on_spark(settings, group, start is Start.LATEST, watching, stop)
+    else:
+        _detect(settings, group, start, watching, stop)
+    watching.say(f"stopped; {watching.messages:,} messages were judged and saved")
 
 
-def _detect(settings: Settings, group: str, start: Start, watching: Watching) -> None:
-    from clickstream_guardian.cli.opening import detector_config, opened_store
+def _detect(
+    settings: Settings, group: str, start: Start, watching: Watching, stop: threading.Event
+) -> None:
+    from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.events.fields import EVENT_KINDS
-    from clickstream_guardian.pipelines.live import LiveDetection, LiveOptions, split_rules
+    from clickstream_guardian.pipelines.live import LiveDetection, LiveOptions
     from clickstream_guardian.sources.kafka.announce import Announcer
     from clickstream_guardian.sources.kafka.consumer import EventConsumer
     from clickstream_guardian.sources.kafka.registry import SchemaRegistry
     from clickstream_guardian.sources.kafka.topics import check_event_topics
 
-    config = detector_config(settings)
-    rules, crowds = split_rules(config.rules)
-    if not rules:
-        raise UsageError("No rule is keyed by session_id: there is nothing to judge on the log.")
-    if crowds:
-        names = ", ".join(rule.name for rule in crowds)
-        watching.say(f"not judged here, because they need every partition at once: {names}")
-    config = replace(config, rules=rules)
+    config = live_config(settings, watching)
     check_event_topics(settings.kafka_servers)
     registry = SchemaRegistry(settings.registry_url)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     with opened_store(settings) as store:
         LiveDetection(
             store,
@@ -99,7 +115,25 @@ def _detect(settings: Settings, group: str, start: Start, watching: Watching) ->
             watching,
             stop.is_set,
         ).run()
-    watching.say(f"stopped; {watching.messages:,} messages were judged and saved")
+
+
+def live_config(settings: Settings, watching: Watching) -> DetectorConfig:
+    """The rules that can be judged partition by partition, and the detector's numbers.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from clickstream_guardian.cli.opening import detector_config
+    from clickstream_guardian.pipelines.live import split_rules
+
+    config = detector_config(settings)
+    rules, crowds = split_rules(config.rules)
+    if not rules:
+        raise UsageError("No rule is keyed by session_id: there is nothing to judge on the log.")
+    if crowds:
+        names = ", ".join(rule.name for rule in crowds)
+        watching.say(f"not judged here, because they need every partition at once: {names}")
+    return replace(config, rules=rules)
 
 
 class Watching:

@@ -71,9 +71,6 @@ from clickstream_guardian.store.snapshots import (
     save_progress,
 )
 
-QUIET_SECONDS = 30.0
-"""Silence on a live log after which a partition no longer holds windows open."""
-
 _STEPS_KEPT = 200
 _SETTLED_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
@@ -87,6 +84,7 @@ class Where:
         group: each of its buckets has a checkpoint of its own, the same as in the embedded engine.
         starts: first offsets for what has no checkpoint yet.
         cache: the hosts' folder for states.
+        silence_seconds: a partition without a message for so long holds no window open.
     """
 
     group: str
@@ -94,6 +92,7 @@ class Where:
     registry_url: str
     starts: Mapping[PartitionKey, int]
     cache: Path
+    silence_seconds: float = 30.0
 
     @property
     def buckets(self) -> range:
@@ -175,10 +174,11 @@ class SparkDetection:
         self._told_quiet = quiet & self._quiet()
         self._progress = progress
         self._steps.append(now - started)
-        self._watcher.saved(list(progress.values()), [a for o in outcomes for a in o.anomalies])
+        said = [anomaly for outcome in outcomes for anomaly in outcome.anomalies]
+        self._watcher.saved(list(progress.values()), said, now - started)
 
     def _quiet(self) -> frozenset[PartitionKey]:
-        since = time.monotonic() - QUIET_SECONDS
+        since = time.monotonic() - self._where.silence_seconds
         return frozenset(key for key, heard in self._heard.items() if heard < since)
 
     def _task(self, quiet: frozenset[PartitionKey]) -> BucketTask:
@@ -271,12 +271,13 @@ class SparkDetection:
                 watermark_at=written_instant(outcome.watermark_us),
                 state_rows=outcome.state_rows,
                 step_seconds=float(np.quantile(self._steps, 0.9)) if self._steps else 0.0,
-                ends=[
-                    LogEnd(*key, max(self._ends.get(key, 0), p.next_offset))
-                    for key, p in outcome.partitions.items()
-                ],
+                lag=sum(self._end(key, p) - p.next_offset for key, p in outcome.partitions.items()),
+                ends=[LogEnd(*key, self._end(key, p)) for key, p in outcome.partitions.items()],
             )
         return noted
+
+    def _end(self, key: PartitionKey, state: PartitionState) -> int:
+        return max(self._ends.get(key, 0), state.next_offset)
 
 
 def point_after(outcome: Outcome) -> BucketPoint:

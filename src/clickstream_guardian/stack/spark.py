@@ -13,9 +13,10 @@ from clickstream_guardian.engines.spark.configuration import (
 )
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
+from clickstream_guardian.stack.jars import resolve_jars
 from clickstream_guardian.stack.java import spark_java
 from clickstream_guardian.stack.probes import answers
-from clickstream_guardian.stack.secrets import StackSecrets
+from clickstream_guardian.stack.secrets import StackSecrets, load_secrets
 from clickstream_guardian.stack.service import Service
 
 INSTALL_PYSPARK = "install the extra: `pip install 'clickstream-guardian[spark]'`"
@@ -100,6 +101,20 @@ def spark_services(
             (*cores, *memory, *place),
         ),
     ]
+
+
+def session_folder(settings: Settings) -> Path:
+    """Write the settings of a session of our own; the folder that holds them."""
+    host = settings.stack_host
+    jars = resolve_jars(settings.cache_dir, ["spark"], settings.java_home)["spark"]
+    spark_java(settings.java_home)
+    properties = base_properties(master_url(settings), jars, settings.spark_job_ui_port, host)
+    secrets = load_secrets(settings.home_path)
+    if settings.spark_master is None and secrets is not None:
+        properties |= _private(secrets)
+    folder = settings.home_path / "spark" / "conf"
+    write_configuration(folder, properties)
+    return folder
 
 
 def _private(secrets: StackSecrets) -> dict[str, str]:
