@@ -16,7 +16,6 @@ import json
 import os
 import pickle
 import socket
-import threading
 import time
 import uuid
 from collections import Counter, deque
@@ -124,7 +123,6 @@ class SparkDetection:
         self._announcer = announcer
         self._where = where
         self._watcher = watcher
-        self._lock = threading.Lock()
         self._run = uuid.uuid4().hex  # a state that an earlier run kept was perhaps never saved
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._heard = dict.fromkeys(where.starts, time.monotonic())
@@ -133,6 +131,7 @@ class SparkDetection:
         self._rates: dict[int, deque[tuple[float, int]]] = {}
         self._ends: dict[PartitionKey, int] = {}
         self._points, self._progress = self._claim()
+        watcher.owns(frozenset(where.buckets))
 
     @property
     def next_offsets(self) -> dict[PartitionKey, int]:
@@ -145,14 +144,12 @@ class SparkDetection:
         Raises:
             GuardianError: the database or Kafka is away; the batch is to be given again.
         """
-        with self._lock:
-            self._step(judge_all)
+        self._step(judge_all)
 
     def on_silence(self, judge_all: JudgeAll) -> None:
         """Close the windows of partitions that have been silent for long, where there are any."""
-        with self._lock:
-            if self._quiet() - self._told_quiet:
-                self._step(judge_all)
+        if self._quiet() - self._told_quiet:
+            self._step(judge_all)
 
     def on_progress(self, progress: Mapping[str, Any]) -> None:
         """Note the log's ends, as Spark last saw them."""
@@ -199,7 +196,11 @@ class SparkDetection:
                 checkpoint = claim_checkpoint(connection, group)
                 if checkpoint is not None:
                     refuse_other_state(checkpoint, self._config)
-                points[bucket] = self._point(bucket, checkpoint)
+                point = self._point(bucket, checkpoint)
+                if checkpoint is None:
+                    begun = self._checkpoint(bucket, point.settled_us, point.resume, point.resume)
+                    point = replace(point, generation=save_checkpoint(connection, begun, 0))
+                points[bucket] = point
                 known = load_progress(connection, self._where.group, bucket)
                 progress[bucket] = replace(known, owner=self._owner)
         return points, progress
@@ -239,19 +240,30 @@ class SparkDetection:
         group = checkpoint_group(self._where.group, outcome.bucket)
         if outcome.settled_us != self._points[outcome.bucket].settled_us:
             withdraw_forgotten(connection, to_instant(outcome.settled_us), group)
-        checkpoint = Checkpoint(
-            group_name=group,
+        checkpoint = self._checkpoint(
+            outcome.bucket, outcome.settled_us, outcome.partitions, outcome.resume
+        )
+        save_checkpoint(connection, checkpoint, outcome.generation)
+
+    def _checkpoint(
+        self,
+        bucket: int,
+        settled_us: int,
+        partitions: Mapping[PartitionKey, PartitionState],
+        resume: Mapping[PartitionKey, PartitionState],
+    ) -> Checkpoint:
+        return Checkpoint(
+            group_name=checkpoint_group(self._where.group, bucket),
             rules_fingerprint=rules_fingerprint(self._config.rules),
             lateness_us=self._config.lateness_us,
-            closed_until=to_instant(outcome.settled_us),
-            generation=outcome.generation,
+            closed_until=to_instant(settled_us),
+            generation=0,  # not looked at
             positions=tuple(
-                position_of(key, now, outcome.resume.get(key, PartitionState()))
-                for key, now in sorted(outcome.partitions.items())
+                position_of(key, now, resume.get(key, PartitionState()))
+                for key, now in sorted(partitions.items())
             ),
             longest_us=self._config.longest_us,
         )
-        save_checkpoint(connection, checkpoint, outcome.generation)
 
     def _noted(self, outcomes: Sequence[Outcome], started: float) -> dict[int, BucketProgress]:
         """The progress of every bucket after this batch."""

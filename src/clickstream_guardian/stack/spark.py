@@ -113,7 +113,7 @@ def session_folder(settings: Settings) -> Path:
     if settings.spark_master is None and secrets is not None:
         properties |= _private(secrets)
     folder = settings.home_path / "spark" / "conf"
-    write_configuration(folder, properties)
+    write_configuration(folder, properties, folder.with_name("spark.log"))
     return folder
 
 

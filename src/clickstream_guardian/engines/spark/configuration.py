@@ -28,14 +28,29 @@ _BASE = {
     # Hadoop's own local file system forks a process for each file it creates.
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
 }
-_LOGGING = """\
-rootLogger.level = {level}
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{{yyyy-MM-dd HH:mm:ss}} %p %c{{1}}: %m%n%ex
+_PATTERN = "%d{yyyy-MM-dd HH:mm:ss} %p %c{1}: %m%n%ex{30}"
+_TO_STDERR = f"""\
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.target = SYSTEM_ERR
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = {_PATTERN}
+"""
+_TO_FILE = f"""\
+rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+appender.out.type = RollingFile
+appender.out.name = out
+appender.out.fileName = {{file}}
+appender.out.filePattern = {{file}}.%i
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = {_PATTERN.replace("{", "{{").replace("}", "}}")}
+appender.out.policies.type = SizeBasedTriggeringPolicy
+appender.out.policies.size = 10MB
+appender.out.strategy.type = DefaultRolloverStrategy
+appender.out.strategy.max = 3
 """
 
 
@@ -110,12 +125,21 @@ def catalog_properties(lake: LakeAccess) -> dict[str, str]:
     return {catalog: "org.apache.iceberg.spark.SparkCatalog", **named}
 
 
-def write_configuration(folder: Path, properties: Mapping[str, str], level: str = "WARN") -> None:
-    """Write ``spark-defaults.conf`` and the logging of a Spark, readable by its owner alone."""
+def write_configuration(
+    folder: Path, properties: Mapping[str, str], log: Path | None = None
+) -> None:
+    """Write ``spark-defaults.conf`` and the logging of a Spark, readable by its owner alone.
+
+    Args:
+        folder: made if it is not there.
+        properties: Spark's settings.
+        log: where warnings go; standard error by default.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lines = [f"{name}={_escaped(value)}" for name, value in sorted(properties.items())]
     _write_private(folder / "spark-defaults.conf", "\n".join(lines) + "\n")
-    _write_private(folder / "log4j2.properties", _LOGGING.format(level=level))
+    logging = _TO_STDERR if log is None else _TO_FILE.format(file=log)
+    _write_private(folder / "log4j2.properties", logging)
 
 
 def _escaped(value: str) -> str:

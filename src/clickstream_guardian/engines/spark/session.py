@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def open_session(
         java_home: JDK 17 or 21, if not the one on PATH.
     """
     # Spark's launcher reads these and nothing else tells it in time.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         os.environ["SPARK_CONF_DIR"] = str(folder)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

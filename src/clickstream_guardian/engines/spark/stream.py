@@ -9,6 +9,7 @@ writes (decision 9), so a batch may be repeated, and an executor replaced, at an
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -109,39 +110,49 @@ def run_stream(
         GuardianError: what the host raised.
     """
     raised: list[Exception] = []
+    busy, ending = threading.Lock(), threading.Event()
 
     def on_batch(frame: DataFrame, _number: int) -> None:
-        try:
-            host.on_batch(lambda judge: _judged(frame, options.buckets, judge))
-        except Exception as error:
-            raised.append(error)
-            raise
+        with busy:
+            if ending.is_set():
+                raise StreamStoppedError("The stream is to end.")
+            try:
+                host.on_batch(lambda judge: _judged(frame, options.buckets, judge))
+            except Exception as error:
+                raised.append(error)
+                raise
 
     nothing = spark.createDataFrame([], _NOTHING)
     try:
         query = _started(spark, options, on_batch)
         try:
             while not query.awaitTermination(_LOOK_SECONDS) and not stopping():
-                host.on_silence(lambda judge: _judged(nothing, options.buckets, judge))
+                with busy:
+                    host.on_silence(lambda judge: _judged(nothing, options.buckets, judge))
                 if query.lastProgress is not None:
                     host.on_progress(query.lastProgress)
         finally:
+            ending.set()
+            with busy:  # a batch under way ends; Spark would cut it off
+                pass
             query.stop()
     except (PySparkException, Py4JError) as error:
         cause = raised[-1] if raised else error
         if isinstance(cause, GuardianError):
             raise cause from error
-        raise _explained(str(cause)) from error
+        raise _explained(cause) from error
 
 
-def _explained(text: str) -> GuardianError:
+def _explained(cause: Exception) -> GuardianError:
+    text = f"{cause}\n{getattr(cause, 'java_exception', '')}"
     if any(sign in text for sign in _DATA_LOSS):
         return DataLossError(
             "The log no longer holds the messages to go on from, so some would never be judged; "
             "accept that by another --group, which begins anew."
         )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = next((line for line in reversed(lines) if "Error: " in line), (lines or ["?"])[0])
+    errors = [line for line in lines if "Error: " in line or "Exception: " in line]
+    said = (errors or lines or [type(cause).__name__])[-1 if errors else 0]
     return StreamStoppedError(f"Spark gave up a batch: {said[:300]}")
 
 

@@ -1,0 +1,112 @@
+"""Detection in Spark ends with the oracle's and the embedded engine's rows, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psutil
+import psycopg
+import pytest
+
+from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
+from tests.cluster.detecting import Detector, next_offsets, rows, start_detector
+from tests.cluster.test_detect import CONFIG, Trial, progress, trial
+from tests.cluster.topic import made_traffic
+from tests.cluster.world import World
+
+__all__ = ["trial"]
+
+
+def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
+    detector = start_detector(
+        trial.folder,
+        trial.group,
+        trial.database,
+        *("--engine", "spark", "--from", "latest", *options),
+        **environment,
+    )
+    trial.running.append(detector)
+    trial.wait(lambda: "detecting in partition 0, 1, 2, 3" in detector.said)
+    return detector
+
+
+@pytest.fixture
+def embedded(trial: Trial) -> Iterator[Trial]:
+    """The embedded engine over the same portion of the log, in a database of its own."""
+    name = f"embedded_{time.monotonic_ns()}"
+    admin = trial.database.rpartition("/")[0] + "/template1"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    other = replace(trial, database=trial.database.rpartition("/")[0] + f"/{name}", running=[])
+    other.group = f"{trial.group}e"
+    yield other
+    for detector in other.running:
+        detector.kill()
+
+
+def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
+    trial: Trial, embedded: Trial, store
+) -> None:
+    embedded.pin()
+    detector = start_spark(trial, "--master", "local[2]")
+    trial.send(made_traffic(seed=11))
+    trial.wait_judged()
+    embedded.wait_judged()
+    assert rows(trial.database) == trial.expected()
+    assert rows(trial.database) == rows(embedded.database)
+    assert detector.stop() == 0, detector.said
+    read = trial.portion.read()
+    noted = progress(trial, store)
+    assert sum(one.messages for one in noted) == sum(
+        trial.portion.ends()[place] - start for place, start in trial.portion.starts.items()
+    )
+    assert sum(sum(one.rejected_by_reason.values()) for one in noted) == read.rejected.total() > 0
+    late = trial.portion.late(CONFIG)
+    assert sum(one.late for one in noted) == late.total() > 50
+    assert set(trial.on_topic(LATE_TOPIC)) == set(late)
+    assert {a.anomaly_id for a in trial.expected()} <= set(trial.on_topic(ANOMALIES_TOPIC))
+
+
+def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, world: World) -> None:
+    driver = start_spark(trial)
+    traffic = made_traffic(seed=12)
+    third = len(traffic) // 3
+    trial.send(traffic[:third])
+    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends())
+    trial.send(traffic[third : third + 500])
+    killed = kill_executor(world)
+    trial.send(traffic[third + 500 : 2 * third])
+    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends())
+    assert driver.process.poll() is None, driver.said
+    trial.send(traffic[2 * third : 2 * third + 500])
+    kill_family(driver)
+    trial.send(traffic[2 * third + 500 :])
+    start_spark(trial)
+    trial.wait_judged()
+    print(f"killed executor {killed} and the driver")
+    assert rows(trial.database) == trial.expected()
+
+
+def kill_executor(world: World) -> int:
+    """kill -9 of one process that runs tasks for the stack's worker."""
+    home = str(world.settings.home_path)
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any("CoarseGrainedExecutorBackend" in word for word in words) and any(
+            home in word for word in words
+        ):
+            process.kill()
+            return process.pid
+    raise AssertionError("no executor of the stack's Spark was found")
+
+
+def kill_family(detector: Detector) -> None:
+    """kill -9 of the driver's two processes, Python and Java."""
+    children = psutil.Process(detector.process.pid).children(recursive=True)
+    for process in children:
+        os.kill(process.pid, signal.SIGKILL)
+    detector.kill()
