@@ -17,7 +17,8 @@ from tests.cluster.world import World
 
 PORTS = (
     *("postgres_port", "schema_registry_port", "connect_port", "s3_console_port"),
-    *("kafka_port", "kafka_controller_port", "s3_port"),
+    *("kafka_port", "kafka_controller_port", "s3_port", "spark_master_port"),
+    *("spark_master_ui_port", "spark_worker_ui_port", "spark_job_ui_port"),
 )
 
 

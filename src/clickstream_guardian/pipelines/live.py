@@ -215,7 +215,7 @@ class LiveDetection:
                     mine.judge.generation = checkpoint.generation
                     continue
                 if checkpoint is not None:
-                    _refuse_other_state(checkpoint, self._config)
+                    refuse_other_state(checkpoint, self._config)
                 progress = load_progress(connection, self._options.group, number)
                 bucket = self._made(number, Judge(self._config, group, checkpoint), progress)
                 if checkpoint is None:
@@ -241,7 +241,7 @@ class LiveDetection:
         )
 
     def _group(self, bucket: int) -> str:
-        return f"kafka:{self._options.group}:{bucket}"
+        return checkpoint_group(self._options.group, bucket)
 
     # --- a step
 
@@ -337,7 +337,12 @@ def _of(bucket: int, decoded: Mapping[Place, Part]) -> dict[PartitionKey, Part]:
     return {PartitionKey(*place): part for place, part in decoded.items() if place[1] == bucket}
 
 
-def _refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
+def checkpoint_group(group: str, bucket: int) -> str:
+    """The name of a bucket's checkpoint, the same whatever engine detects."""
+    return f"kafka:{group}:{bucket}"
+
+
+def refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
     """Changed rules are taken up where what is read again holds all their windows."""
     remedy = "set it back, or begin anew with another --group"
     if checkpoint.lateness_us != config.lateness_us:

@@ -114,7 +114,7 @@ class Bucket:
 
     def idle(self, now: float) -> BucketProgress:
         """The progress while nothing comes."""
-        rate = _rate(self.rate, now, 0)
+        rate = messages_per_second(self.rate, now, 0)
         self.progress = replace(self.progress, events_per_second=rate)
         return self.progress
 
@@ -163,10 +163,10 @@ class Bucket:
             messages=self.progress.messages + sum(count for count, _ in new),
             rejected_by_reason=dict(Counter(self.progress.rejected_by_reason) + reasons),
             late=self.progress.late + late,
-            events_per_second=_rate(
+            events_per_second=messages_per_second(
                 self.rate, log.now, sum(len(part.messages.offsets) for part in parts.values())
             ),
-            watermark_at=_written(state.watermark(self.judge.config.lateness_us, None)),
+            watermark_at=written_instant(state.watermark(self.judge.config.lateness_us, None)),
             state_rows=state.log_size,
             step_seconds=float(np.quantile(self.steps, 0.9)) if self.steps else 0.0,
             lag=sum(ends[key] - at for key, at in stands.items()),
@@ -174,7 +174,7 @@ class Bucket:
         )
 
 
-def _rate(seen: deque[tuple[float, int]], now: float, count: int) -> float:
+def messages_per_second(seen: deque[tuple[float, int]], now: float, count: int) -> float:
     """Messages a second over the last while."""
     seen.append((now, count))
     while now - seen[0][0] > _RATE_SECONDS:
@@ -183,6 +183,7 @@ def _rate(seen: deque[tuple[float, int]], now: float, count: int) -> float:
     return sum(number for _, number in list(seen)[1:]) / span if span > 0 else 0.0
 
 
-def _written(at_us: int) -> str | None:
+def written_instant(at_us: int) -> str | None:
+    """A watermark as ISO 8601 in UTC; None before the first event and after the last."""
     at = None if at_us in (NEVER, ALWAYS) else to_instant(at_us)
     return at.isoformat().replace("+00:00", "Z") if at else None

@@ -46,13 +46,8 @@ from clickstream_guardian.pipelines.detect import (
     to_instant,
     to_micros,
 )
-from clickstream_guardian.pipelines.live import (
-    Watcher,
-    checkpoint_group,
-    messages_per_second,
-    refuse_other_state,
-    written_instant,
-)
+from clickstream_guardian.pipelines.live import Watcher, checkpoint_group, refuse_other_state
+from clickstream_guardian.pipelines.live_bucket import messages_per_second, written_instant
 from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.store import (
     Checkpoint,
