@@ -70,6 +70,9 @@ bench-api: setup-dev ## The highest constant rate that the API holds, over a mil
 load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a million anomalies
 	PYTHONPATH=. $(BIN)/python bench/load.py
 
+bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, backlog, Spark's own aggregation
+	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark
+
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --all-extras -c locks/runtime.txt -o locks/dev.txt

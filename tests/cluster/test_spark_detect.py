@@ -11,6 +11,7 @@ from dataclasses import replace
 import psutil
 import psycopg
 import pytest
+from sqlalchemy import URL, make_url
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
 from tests.cluster.detecting import Detector, next_offsets, rows, start_detector
@@ -37,15 +38,19 @@ def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
 @pytest.fixture
 def embedded(trial: Trial) -> Iterator[Trial]:
     """The embedded engine over the same portion of the log, in a database of its own."""
+    url = make_url(trial.database)
     name = f"embedded_{time.monotonic_ns()}"
-    admin = trial.database.rpartition("/")[0] + "/template1"
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    other = replace(trial, database=trial.database.rpartition("/")[0] + f"/{name}", running=[])
+    with psycopg.connect(_written(url.set(database="template1")), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    other = replace(trial, database=_written(url.set(database=name)), running=[])
     other.group = f"{trial.group}e"
     yield other
     for detector in other.running:
         detector.kill()
+
+
+def _written(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
 
 
 def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
