@@ -27,7 +27,7 @@ def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
         **environment,
     )
     trial.running.append(detector)
-    trial.wait(lambda: "detecting in partition 0, 1, 2, 3" in detector.said)
+    trial.wait(lambda: "detecting in partition 0, 1, 2, 3" in detector.said, 300)
     return detector
 
 
