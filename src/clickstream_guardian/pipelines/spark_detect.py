@@ -12,7 +12,6 @@ from the same point; after it they drop what they have seen.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import socket
@@ -149,7 +148,7 @@ class SparkDetection:
     def on_progress(self, progress: Mapping[str, Any]) -> None:
         """Note the log's ends, as Spark last saw them."""
         for source in progress.get("sources", []):
-            for topic, ends in _offsets(source.get("latestOffset")).items():
+            for topic, ends in (source.get("latestOffset") or {}).items():
                 self._ends |= {PartitionKey(topic, int(n)): int(at) for n, at in ends.items()}
 
     def _step(self, judge_all: JudgeAll) -> None:
@@ -291,12 +290,6 @@ def point_after(outcome: Outcome) -> BucketPoint:
     """Where a bucket stands once an outcome is saved."""
     stands = {key: p.next_offset for key, p in outcome.partitions.items()}
     return BucketPoint(outcome.generation + 1, outcome.settled_us, stands, outcome.resume)
-
-
-def _offsets(said: Any) -> Mapping[str, Mapping[str, int]]:
-    """Spark's offsets, which it reports as JSON text or as an object."""
-    found: Mapping[str, Mapping[str, int]] = json.loads(said) if isinstance(said, str) else said
-    return found or {}
 
 
 def detect_on_spark(

@@ -130,7 +130,7 @@ def run_stream(
                 with busy:
                     host.on_silence(lambda judge: _judged(nothing, options.buckets, judge))
                 if query.lastProgress is not None:
-                    host.on_progress(query.lastProgress)
+                    host.on_progress(json.loads(query.lastProgress.json))
         finally:
             ending.set()
             with busy:  # a batch under way ends; Spark would cut it off
