@@ -55,7 +55,7 @@ class Stopwatch:
         self.messages = 0
         self.first = self.last = 0.0
 
-    def owns(self, buckets: frozenset[int]) -> None:
+    def owns(self, progress: Sequence[BucketProgress]) -> None:
         """Nothing to note."""
 
     def waits(self, reason: str) -> None:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from clickstream_guardian.settings import Settings
 
 if TYPE_CHECKING:
+    from clickstream_guardian.cli.detect import Watching
     from clickstream_guardian.detector.state import PartitionKey
-    from clickstream_guardian.pipelines.live import Watcher
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 our folder in it is private
 
 
 def detect_on_spark(
-    settings: Settings, group: str, latest: bool, watching: Watcher, stop: threading.Event
+    settings: Settings, group: str, latest: bool, watching: Watching, stop: threading.Event
 ) -> None:
     """Detect in Spark until told to stop."""
-    from clickstream_guardian.cli.opening import detector_config, opened_store
+    from clickstream_guardian.cli.detect import live_config
+    from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.engines.spark.session import open_session
     from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, StreamOptions
     from clickstream_guardian.pipelines import spark_detect
@@ -29,7 +30,7 @@ def detect_on_spark(
     from clickstream_guardian.sources.kafka.registry import SchemaRegistry
     from clickstream_guardian.stack.spark import session_folder
 
-    config = detector_config(settings)
+    config = live_config(settings, watching)
     starts = _starts(settings, latest)
     registry = SchemaRegistry(settings.registry_url)
     announcer = Announcer(

@@ -125,7 +125,7 @@ class SparkDetection:
         self._rates: dict[int, deque[tuple[float, int]]] = {}
         self._ends: dict[PartitionKey, int] = {}
         self._points, self._progress = self._claim()
-        watcher.owns(frozenset(where.buckets))
+        watcher.owns(list(self._progress.values()))
 
     @property
     def next_offsets(self) -> dict[PartitionKey, int]:

@@ -3,7 +3,7 @@ what they found to the driver, which saves it.
 
 Spark reads the log, spreads the buckets over the executors, and repeats a batch that failed. It
 keeps no state of ours: a bucket's state is a function of the log and of the positions that ``save``
-writes (decision 9), so a batch may be repeated, and an executor replaced, at any moment.
+writes (decision 11), so a batch may be repeated, and an executor replaced, at any moment.
 """
 
 from __future__ import annotations
