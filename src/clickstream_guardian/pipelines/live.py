@@ -154,6 +154,8 @@ class LiveDetection:
             UsageError: the checkpoints were made with rules that these cannot follow.
             GuardianError: the log no longer holds what is to be read next.
         """
+        for decoder in self._decoders.values():  # loads what Arrow loads at its first use
+            decoder.decode(Messages.of((), (), ()))
         try:
             while not self._stopping():
                 try:
