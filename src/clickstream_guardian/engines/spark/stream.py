@@ -50,6 +50,7 @@ STREAM_PROPERTIES = {
         "FileSystemBasedCheckpointFileManager"
     ),
     "spark.sql.streaming.minBatchesToRetain": "20",
+    "spark.sql.streaming.numRecentProgressUpdates": "20",
     "spark.executorEnv.POLARS_MAX_THREADS": "1",
 }
 """Session settings for the stream, on top of ``base_properties``."""
@@ -124,23 +125,31 @@ def run_stream(
 
     nothing = spark.createDataFrame([], _NOTHING)
     try:
-        query = _started(spark, options, on_batch)
+        query, reported = _started(spark, options, on_batch), -1
         try:
             while not query.awaitTermination(_LOOK_SECONDS) and not stopping():
                 with busy:
                     host.on_silence(lambda judge: _judged(nothing, options.buckets, judge))
-                if query.lastProgress is not None:
-                    host.on_progress(json.loads(query.lastProgress.json))
+                reported = _report(query, reported, host)
         finally:
             ending.set()
             with busy:  # a batch under way ends; Spark would cut it off
-                pass
+                _report(query, reported, host)
             query.stop()
     except (PySparkException, Py4JError) as error:
         cause = raised[-1] if raised else error
         if isinstance(cause, GuardianError):
             raise cause from error
         raise _explained(cause) from error
+
+
+def _report(query: StreamingQuery, reported: int, host: Host) -> int:
+    """Tell the host of batches since one; the last of them."""
+    recent = query.recentProgress
+    for progress in recent:
+        if progress.batchId > reported:
+            host.on_progress(json.loads(progress.json))
+    return max([reported, *(progress.batchId for progress in recent)])
 
 
 def _explained(cause: Exception) -> GuardianError:
