@@ -125,7 +125,7 @@ def run_stream(
 
     nothing = spark.createDataFrame([], _NOTHING)
     try:
-        query, reported = _started(spark, options, on_batch), -1
+        query, reported = _started(spark, options, on_batch), ""
         try:
             while not query.awaitTermination(_LOOK_SECONDS) and not stopping():
                 with busy:
@@ -143,13 +143,12 @@ def run_stream(
         raise _explained(cause) from error
 
 
-def _report(query: StreamingQuery, reported: int, host: Host) -> int:
-    """Tell the host of batches since one; the last of them."""
-    recent = query.recentProgress
+def _report(query: StreamingQuery, reported: str, host: Host) -> str:
+    """Tell the host of triggers that began after a time; the last one's beginning."""
+    recent = [progress for progress in query.recentProgress if progress.timestamp > reported]
     for progress in recent:
-        if progress.batchId > reported:
-            host.on_progress(json.loads(progress.json))
-    return max([reported, *(progress.batchId for progress in recent)])
+        host.on_progress(json.loads(progress.json))
+    return recent[-1].timestamp if recent else reported
 
 
 def _explained(cause: Exception) -> GuardianError:
