@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.engines.spark.session import open_session
 from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, Session, StreamOptions
 from clickstream_guardian.events.fields import CLICK, EVENT_KINDS
+from clickstream_guardian.pipelines.bucket import Outcome
 from clickstream_guardian.pipelines.spark_detect import SparkDetection, Where, detect_on_spark
 from clickstream_guardian.rules.loader import load_catalogue
 from clickstream_guardian.settings import Settings, load_settings
@@ -80,9 +82,16 @@ class Stopwatch:
 
 
 class Measured(SparkDetection):
-    """Detection that keeps Spark's report of each batch."""
+    """Detection that keeps Spark's report of each batch, and what executors spent on what."""
 
     triggers: dict[int, float]
+    steps: Counter[str]
+
+    def _noted(self, outcomes: Sequence[Outcome], started: float) -> dict[int, BucketProgress]:
+        self.steps["whole, on the driver"] += time.monotonic() - started
+        for outcome in outcomes:
+            self.steps.update(outcome.seconds)
+        return super()._noted(outcomes, started)
 
     def on_progress(self, progress: Mapping[str, Any]) -> None:
         """Keep the batch's time."""
@@ -108,7 +117,7 @@ def detect(
 ) -> tuple[Stopwatch, dict[int, float]]:
     """Run detection in a group of its own from given offsets on."""
     folder = Path(tempfile.mkdtemp(prefix="guardian-bench-"))
-    watch, triggers = Stopwatch(), dict[int, float]()
+    watch, triggers, steps = Stopwatch(), dict[int, float](), Counter[str]()
     group = f"bench-{time.monotonic_ns()}"
     where = Where(
         group, settings.kafka_servers, settings.registry_url, starts, Path(f"/dev/shm/{group}")
@@ -128,10 +137,11 @@ def detect(
 
         def begin() -> SparkDetection:
             made = Measured(store, CONFIG, announcer, where, watch)
-            made.triggers = triggers
+            made.triggers, made.steps = triggers, steps
             return made
 
         detect_on_spark(spark, begin, options, watch, lambda: stopping(watch))
+    print({name: round(seconds, 2) for name, seconds in steps.items()}, file=sys.stderr)
     shutil.rmtree(folder)
     shutil.rmtree(where.cache, ignore_errors=True)
     return watch, triggers
