@@ -149,6 +149,8 @@ def detect(
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """p50, p95, p99 and the greatest, in seconds."""
+    if not values:
+        return {}
     return {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 95, 99, 100)}
 
 
@@ -169,7 +171,7 @@ def live(spark: Session, settings: Settings, rate: int, seconds: float) -> dict[
             sender.start()
         if not sent:
             return False
-        return watch.messages >= int(sent[0].split()[0]) or time.monotonic() - begun > 4 * seconds
+        return watch.messages >= int(sent[0].split()[0]) or time.monotonic() - begun > 2 * seconds + 90
 
     watch, triggers = detect(spark, settings, starts, stopping)
     messages, took = sent[0].split()
