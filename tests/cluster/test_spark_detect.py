@@ -60,8 +60,7 @@ def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
 
 
 def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, world: World) -> None:
-    on_s3 = f"s3a://{world.settings.s3_bucket}/checkpoints/{trial.group}"
-    driver = start_spark(trial, "--checkpoint", on_s3)
+    driver = start_spark(trial)
     traffic = made_traffic(seed=12)
     third = len(traffic) // 3
     trial.send(traffic[:third])
@@ -74,7 +73,7 @@ def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, wor
     trial.send(traffic[2 * third : 2 * third + 500])
     kill_family(driver)
     trial.send(traffic[2 * third + 500 :])
-    start_spark(trial, "--checkpoint", on_s3)
+    start_spark(trial)
     trial.wait_judged()
     print(f"killed executor {killed} and the driver")
     assert rows(trial.database) == trial.expected()

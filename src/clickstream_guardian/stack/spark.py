@@ -9,16 +9,13 @@ from clickstream_guardian.engines.spark.configuration import (
     LakeAccess,
     base_properties,
     catalog_properties,
-    s3_properties,
     write_configuration,
 )
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
-from clickstream_guardian.stack.endpoints import s3_login
 from clickstream_guardian.stack.jars import resolve_jars
 from clickstream_guardian.stack.java import spark_java
 from clickstream_guardian.stack.probes import answers
-from clickstream_guardian.stack.s3 import REGION
 from clickstream_guardian.stack.secrets import StackSecrets, load_secrets
 from clickstream_guardian.stack.service import Service
 
@@ -115,8 +112,6 @@ def session_folder(settings: Settings) -> Path:
     secrets = load_secrets(settings.home_path)
     if settings.spark_master is None and secrets is not None:
         properties |= _private(secrets)
-    if (settings.spark_checkpoint or "").startswith("s3a://"):
-        properties |= s3_properties((settings.s3_url, REGION, *s3_login(settings)))
     folder = settings.home_path / "spark" / "conf"
     write_configuration(folder, properties, folder.with_name("spark.log"))
     return folder

@@ -125,22 +125,6 @@ def catalog_properties(lake: LakeAccess) -> dict[str, str]:
     return {catalog: "org.apache.iceberg.spark.SparkCatalog", **named}
 
 
-def s3_properties(s3: tuple[str, str, str, str]) -> dict[str, str]:
-    """Let Spark keep its own files, such as a checkpoint, under ``s3a://``.
-
-    Args:
-        s3: endpoint, region, access key and secret key.
-    """
-    endpoint, region, access, secret = s3
-    return {
-        "spark.hadoop.fs.s3a.endpoint": endpoint,
-        "spark.hadoop.fs.s3a.endpoint.region": region,
-        "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.access.key": access,
-        "spark.hadoop.fs.s3a.secret.key": secret,
-    }
-
-
 def write_configuration(
     folder: Path, properties: Mapping[str, str], log: Path | None = None
 ) -> None:

@@ -5,7 +5,6 @@ import pytest
 from clickstream_guardian.engines.spark.configuration import (
     LakeAccess,
     catalog_properties,
-    s3_properties,
     write_configuration,
 )
 from clickstream_guardian.errors import UsageError
@@ -37,9 +36,3 @@ def test_settings_are_a_private_file(tmp_path: Path) -> None:
     file = tmp_path / "conf/spark-defaults.conf"
     assert file.read_text() == "spark.a=1\nspark.b=c:\\\\d\n"
     assert file.stat().st_mode & 0o077 == 0
-
-
-def test_a_checkpoint_on_s3_brings_its_keys() -> None:
-    properties = s3_properties(("http://s3", "eu", "key", "word"))
-    assert properties["spark.hadoop.fs.s3a.secret.key"] == "word"
-    assert properties["spark.hadoop.fs.s3a.endpoint"] == "http://s3"
