@@ -171,7 +171,9 @@ def live(spark: Session, settings: Settings, rate: int, seconds: float) -> dict[
             sender.start()
         if not sent:
             return False
-        return watch.messages >= int(sent[0].split()[0]) or time.monotonic() - begun > 2 * seconds + 90
+        return (
+            watch.messages >= int(sent[0].split()[0]) or time.monotonic() - begun > 2 * seconds + 90
+        )
 
     watch, triggers = detect(spark, settings, starts, stopping)
     messages, took = sent[0].split()

@@ -182,8 +182,8 @@ class Settings(BaseSettings):
     spark_checkpoint: Annotated[
         str | None,
         Field(
-            description="Spark's own checkpoint of detection: a folder or `s3a://…`; "
-            "default: in the home."
+            description="Folder of Spark's own checkpoint of detection, or a URI that the Spark "
+            "in use can write; default: in the home."
         ),
     ] = None
     spark_trigger_seconds: Annotated[
