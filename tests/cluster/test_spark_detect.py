@@ -83,12 +83,12 @@ def kill_executor(world: World) -> int:
     """kill -9 of one process that runs tasks for the stack's worker."""
     home = str(world.settings.home_path)
     for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if any("CoarseGrainedExecutorBackend" in word for word in words) and any(
-            home in word for word in words
-        ):
-            process.kill()
-            return process.pid
+        words = " ".join(process.info["cmdline"] or [])
+        if "deploy.worker.Worker" in words and home in words:
+            for child in process.children(recursive=True):
+                if "CoarseGrainedExecutorBackend" in " ".join(child.cmdline()):
+                    child.kill()
+                    return child.pid
     raise AssertionError("no executor of the stack's Spark was found")
 
 
