@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -67,6 +68,7 @@ def detect_on_spark(
             )
     finally:
         spark.stop()
+        shutil.rmtree(where.cache, ignore_errors=True)  # on this host; elsewhere it is reused
 
 
 def _starts(settings: Settings, latest: bool) -> dict[PartitionKey, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import stat
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +18,6 @@ import polars as pl
 
 from clickstream_guardian.detector.state import BucketState, Chunk
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 our folder in it is private
 _KEPT = 2  # a batch that is repeated starts from the state before the last
 
 
@@ -69,10 +67,6 @@ class StateCache:
         _write(folder / f"state-{generation}", stream.getvalue())
         _write(folder / f"chunks-{generation}", "\n".join(pickler.names).encode())
         self._remove_old(folder, generation)
-
-    def clear(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _bucket(self, bucket: int) -> Path:
         return self._folder / str(bucket)
