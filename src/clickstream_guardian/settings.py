@@ -6,6 +6,7 @@ Each setting is read from ``GUARDIAN_<NAME>``; a few familiar names (``DATABASE_
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -182,8 +183,8 @@ class Settings(BaseSettings):
     spark_checkpoint: Annotated[
         str | None,
         Field(
-            description="Folder of Spark's own checkpoint of detection, or a URI that the Spark "
-            "in use can write; default: in the home."
+            description="Spark's own checkpoint of detection: a folder or `s3a://…`; "
+            "default: in the home."
         ),
     ] = None
     spark_trigger_seconds: Annotated[
@@ -203,6 +204,17 @@ class Settings(BaseSettings):
     s3_access_key: Annotated[str | None, Field(description="Access key of that S3.")] = None
     s3_secret_key: Annotated[SecretStr | None, Field(description="Secret key of that S3.")] = None
     s3_bucket: Annotated[str, Field(description="Bucket that holds the lake.")] = "lake"
+    airflow_port: Annotated[int, Field(ge=1, le=65535, description="Port of Airflow.")] = 8082
+    airflow_retry_seconds: Annotated[
+        int, Field(ge=1, le=86400, description="How long Airflow waits to try a failed task again.")
+    ] = 300
+    schedule_from: Annotated[
+        date | None,
+        Field(
+            description="First UTC day that Airflow computes by itself; default: the one on which "
+            "it was first started."
+        ),
+    ] = None
     topic_partitions: Annotated[
         int, Field(ge=1, le=1024, description="Partitions of each event topic, the same for all.")
     ] = 4

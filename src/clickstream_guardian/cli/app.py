@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from clickstream_guardian import __version__
-from clickstream_guardian.cli import cluster, detect, lab, look, run, serve
+from clickstream_guardian.cli import cluster, detect, lab, look, run, serve, upkeep
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
 
@@ -30,6 +31,7 @@ detect.register(app)
 look.register(app)
 lab.register(app)
 serve.register(app)
+upkeep.register(app)
 cluster.register(app)
 
 
@@ -52,11 +54,16 @@ def options(
     context.obj = Shared(quiet=quiet, debug=debug)
 
 
-def main() -> None:
-    """Run the command; errors are one sentence on standard error."""
-    debug = "--debug" in sys.argv
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; errors are one sentence on standard error.
+
+    Args:
+        arguments: what stands after ``guardian``; by default those of this process.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in given
     try:
-        app()
+        app(given)
     except GuardianError as error:
         if debug:
             raise

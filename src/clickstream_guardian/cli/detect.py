@@ -64,7 +64,7 @@ def detect(
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="spark: folder of Spark's own checkpoint; in the home by default."),
+        typer.Option(help="spark: folder or s3a://… of Spark's own checkpoint; in the home."),
     ] = None,
 ) -> None:
     """Detect on the log until Ctrl-C; any number of processes may, and any may die.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from clickstream_guardian.pipelines.home import Home
@@ -11,6 +12,9 @@ from clickstream_guardian.settings import Settings
 
 if TYPE_CHECKING:
     from clickstream_guardian.detector.state import DetectorConfig
+    from clickstream_guardian.engines.days import MetricEngine
+    from clickstream_guardian.engines.embedded.connection import DuckDbLimits
+    from clickstream_guardian.lake.lake import Lake
     from clickstream_guardian.pipelines.replay import Parts
     from clickstream_guardian.store import Store
 
@@ -44,26 +48,58 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Parts]:
     """Everything a pipeline works with; rules are read first, so a wrong one starts nothing."""
-    from clickstream_guardian.engines.embedded.batch import DuckDbEngine
-    from clickstream_guardian.lake.lake import open_lake
     from clickstream_guardian.metrics.loader import load_metrics
     from clickstream_guardian.pipelines.replay import Parts
 
     config = detector_config(settings)
     home = Home(settings.home_path)
-    s3 = _s3_properties(settings)
     with (
         opened_store(settings) as store,
-        open_lake(store.catalog_uri, settings.warehouse or home.warehouse, properties=s3) as lake,
-        DuckDbEngine(
-            lake,
-            home.root / "tmp",
-            settings.duckdb_threads,
-            settings.duckdb_memory_mib * 1024**2,
-            remote_files=lake.remote_files,
-        ) as engine,
+        _opened_lake(settings, store) as lake,
+        _opened_engine(settings, lake) as host,
     ):
-        yield Parts(home, store, lake, engine, tuple(load_metrics()), config)
+        yield Parts(home, store, lake, host, tuple(load_metrics()), config)
+
+
+@contextmanager
+def opened_for_upkeep(settings: Settings, work: str) -> Iterator[tuple[Store, Lake]]:
+    """The database and the lake; one on a local disk with the writer's lock of its home."""
+    with (
+        opened_store(settings) as store,
+        _opened_lake(settings, store) as lake,
+        ExitStack() as held,
+    ):
+        if lake.remote_files is None:
+            held.enter_context(Home(settings.home_path).single_writer(work))
+        yield store, lake
+
+
+def _opened_lake(settings: Settings, store: Store) -> Lake:
+    from clickstream_guardian.lake.lake import open_lake
+
+    place = settings.warehouse or Home(settings.home_path).warehouse
+    return open_lake(store.catalog_uri, place, properties=_s3_properties(settings))
+
+
+def duckdb_limits(settings: Settings, lake: Lake) -> DuckDbLimits:
+    """What DuckDB may use, as the settings say."""
+    from clickstream_guardian.engines.embedded.connection import DuckDbLimits
+
+    return DuckDbLimits(
+        settings.home_path / "tmp",
+        settings.duckdb_threads or os.cpu_count() or 1,
+        settings.duckdb_memory_mib * 1024**2,
+        lake.remote_files,
+    )
+
+
+def _opened_engine(settings: Settings, lake: Lake) -> AbstractContextManager[MetricEngine]:
+    from clickstream_guardian.engines.embedded.batch import DuckDbEngine
+
+    limits = duckdb_limits(settings, lake)
+    return DuckDbEngine(
+        lake, limits.temp_dir, limits.threads, limits.memory_bytes, limits.remote_files
+    )
 
 
 def _s3_properties(settings: Settings) -> dict[str, str]:

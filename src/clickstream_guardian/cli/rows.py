@@ -89,13 +89,14 @@ def _as_json(row: Row[Any]) -> dict[str, Any]:
 
 def query_lake(settings: Settings, query: str) -> pa.Table:
     """One query over the lake's views, the anomalies and the metrics."""
-    from clickstream_guardian.cli.opening import opened
+    from clickstream_guardian.cli.opening import duckdb_limits, opened
     from clickstream_guardian.engines.embedded.query import QueryEngine
     from clickstream_guardian.store.readout import read_tables
 
     with opened(settings) as parts:
         tables = read_tables(parts.store, [metric.name for metric in parts.metrics])
-        with QueryEngine(parts.lake, tables, parts.engine.limits) as engine:
+        limits = duckdb_limits(settings, parts.lake)
+        with QueryEngine(parts.lake, tables, limits) as engine:
             return engine.run(query)
 
 

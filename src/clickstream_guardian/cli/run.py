@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from clickstream_guardian.cli.progress import Watching
     from clickstream_guardian.sources.spool import Order
 
+Day = Annotated[str | None, typer.Argument(help="A UTC day, such as 2014-04-07.")]
+FirstDay = Annotated[str | None, typer.Option("--from", help="First day of a range.")]
+LastDay = Annotated[str | None, typer.Option("--to", help="Last day of the range, inclusive.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
@@ -159,14 +163,19 @@ def replay(
 
 def batch(
     context: typer.Context,
-    day: Annotated[str | None, typer.Argument(help="A UTC day, such as 2014-04-07.")] = None,
-    first: Annotated[str | None, typer.Option("--from", help="First day of a range.")] = None,
-    last: Annotated[
-        str | None, typer.Option("--to", help="Last day of the range, inclusive.")
-    ] = None,
+    day: Day = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     dirty: Annotated[
         bool, typer.Option("--dirty", help="Only days whose rows in the lake have changed.")
     ] = False,
+    before: Annotated[
+        str | None, typer.Option(help="With --dirty: only days before this one.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this metric, or what a view of it shows; may be given again."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
 ) -> None:
     """Compute days anew from the lake; computing a day twice changes nothing.
@@ -174,28 +183,45 @@ def batch(
     Example: [bold]guardian batch --from 2014-04-01 --to 2014-04-30[/]
     """
     from clickstream_guardian.cli.opening import opened
-    from clickstream_guardian.pipelines.daily import DayRange, compute_days, dirty_days
+    from clickstream_guardian.metrics.loader import find_metrics
+    from clickstream_guardian.pipelines.daily import compute_days, dirty_days
     from clickstream_guardian.pipelines.reconcile import note_lake
 
-    ways = [day is not None, first is not None or last is not None, dirty]
-    if sum(ways) != 1 or (first is None) != (last is None):
-        raise UsageError("Say which days: a DATE, both --from and --to, or --dirty.")
+    days = asked_days(day, first, last, "--dirty" if dirty else None)
+    if before is not None and not dirty:
+        raise UsageError("--before narrows --dirty; give both, or --to.")
+    until = parse_day(before) if before else date.max
+    metrics = find_metrics(metric or ())
     common = shared(context)
     with opened(_settings()) as parts:
-        if dirty:
-            days = dirty_days(parts.store, parts.lake)
-        elif day is not None:
-            days = [parse_day(day)]
-        else:
-            days = DayRange(*parse_days(f"{first}..{last}")).days
+        if days is None:
+            days = [found for found in dirty_days(parts.store, parts.lake) if found < until]
         with _watching(common) as watching:
             watching.begin("Computing days", len(days))
-            compute_days(parts.store, parts.engine, parts.metrics, days, watching.advance)
+            compute_days(parts.store, parts.engine, metrics, days, watching.advance)
         note_lake(parts.store, parts.lake)
     if as_json:
         typer.echo(json.dumps({"days": [str(d) for d in days]}))
     else:
         common.screen.print(f"Computed {len(days)} day{'s' if len(days) != 1 else ''}.")
+
+
+def asked_days(
+    day: str | None, first: str | None, last: str | None, otherwise: str | None
+) -> list[date] | None:
+    """The days of a command: one, or a range; None when ``otherwise``, another way, was taken.
+
+    Raises:
+        UsageError: no way or several, half a range, or what is no day.
+    """
+    from clickstream_guardian.pipelines.daily import DayRange
+
+    ways = [day is not None, first is not None or last is not None, otherwise is not None]
+    if sum(ways) != 1 or (first is None) != (last is None):
+        raise UsageError("Say which days: a DATE, both --from and --to, or (of `batch`) --dirty.")
+    if otherwise is not None:
+        return None
+    return DayRange(*parse_days(day if day is not None else f"{first}..{last}")).days
 
 
 def demo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -9,6 +10,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Protocol, TypeVar
 
+from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.metrics.header import Header, MetricError, split_file
 from clickstream_guardian.metrics.model import (
     ColumnType,
@@ -91,6 +93,19 @@ def find_metric(name: str) -> Metric:
     raise MetricError(f"There is no metric {name!r}; the catalogue has {names}.")
 
 
+def find_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
+    """The metrics of these names, or those that serving views of these names show; all for none.
+
+    Raises:
+        MetricError: a name is of neither.
+    """
+    shown = {view.name: view.reads for view in load_serving_views()}
+    wanted = {name for given in names for name in shown.get(given, (given,))}
+    if not wanted:
+        return load_metrics()
+    return tuple(find_metric(name) for name in sorted(wanted))
+
+
 def needed_views(metrics: Iterable[Metric]) -> tuple[EngineView, ...]:
     """The views that these metrics read, directly or not, in reading order."""
     wanted = {name for metric in metrics for name in metric.reads}
@@ -100,6 +115,12 @@ def needed_views(metrics: Iterable[Metric]) -> tuple[EngineView, ...]:
             wanted.update(view.reads)
             needed.append(view)
     return tuple(reversed(needed))
+
+
+def mentioned_fields(kind: EventKind, texts: Iterable[str]) -> list[str]:
+    """The event's fields that some SQL speaks of, and its id; no other need be read."""
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    return [name for name in kind.field_names if name in words or name == "event_id"]
 
 
 def in_reading_order(views: Iterable[EngineView]) -> tuple[EngineView, ...]:

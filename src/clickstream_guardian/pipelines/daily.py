@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from clickstream_guardian.engines.embedded.batch import DuckDbEngine
+from clickstream_guardian.engines.days import MetricEngine
+from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.store import Store, replace_days, stored_source_rows
@@ -30,7 +31,7 @@ class DayRange:
 
 def compute_days(
     store: Store,
-    engine: DuckDbEngine,
+    engine: MetricEngine,
     metrics: Sequence[Metric],
     days: Sequence[date],
     progress: Progress | None = None,
@@ -49,13 +50,19 @@ def compute_days(
             progress(len(done))
 
 
+def lake_rows(lake: Lake) -> dict[date, int]:
+    """Rows of events by day, duplicates included, from the lake's manifests."""
+    rows: dict[date, int] = {}
+    for kind in EVENT_KINDS:
+        for dt, count in lake.day_counts(kind.table).items():
+            day = date.fromisoformat(dt)
+            rows[day] = rows.get(day, 0) + count
+    return rows
+
+
 def dirty_days(store: Store, lake: Lake) -> list[date]:
     """Days whose row count in the lake differs from the one their metrics were made of."""
-    in_lake: dict[date, int] = {}
-    for table in ("clicks", "purchases"):
-        for dt, count in lake.day_counts(table).items():
-            day = date.fromisoformat(dt)
-            in_lake[day] = in_lake.get(day, 0) + count
+    in_lake = lake_rows(lake)
     with store.begin() as connection:
         stored = stored_source_rows(connection)
     days = in_lake.keys() | stored.keys()

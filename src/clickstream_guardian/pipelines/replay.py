@@ -23,7 +23,7 @@ from typing import Protocol
 
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig
-from clickstream_guardian.engines.embedded.batch import DuckDbEngine
+from clickstream_guardian.engines.days import MetricEngine
 from clickstream_guardian.errors import TooMuchRejectedError, UsageError
 from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.lake.lake import Lake
@@ -87,7 +87,7 @@ class Parts:
     home: Home
     store: Store
     lake: Lake
-    engine: DuckDbEngine
+    engine: MetricEngine
     metrics: tuple[Metric, ...]
     detector: DetectorConfig
 

@@ -169,14 +169,8 @@ class SparkDetection:
         self._watcher.saved(list(progress.values()), said, now - started)
 
     def _quiet(self) -> frozenset[PartitionKey]:
-        """Partitions read to their end that have brought nothing for long."""
         since = time.monotonic() - self._where.silence_seconds
-        stands = self.next_offsets
-        return frozenset(
-            key
-            for key, heard in self._heard.items()
-            if heard < since and key in self._ends and stands[key] >= self._ends[key]
-        )
+        return frozenset(key for key, heard in self._heard.items() if heard < since)
 
     def _task(self, quiet: frozenset[PartitionKey]) -> BucketTask:
         where, config = self._where, self._config

@@ -64,7 +64,7 @@ def upsert_anomalies(
         return counts
     driver = driver_connection(connection)
     lock_for_transaction(driver, Lock.ANOMALIES)
-    _ensure_partitions(driver, rows)
+    _ensure_partitions(driver, (row.window_start for row in rows))
     for start in range(0, len(rows), _CHUNK):
         counts += _upsert(driver, rows[start : start + _CHUNK], group)
     return counts
@@ -184,16 +184,30 @@ def _times(instants: Sequence[datetime]) -> str:
 # --- partitions
 
 
-def _ensure_partitions(driver: psycopg.Connection, rows: Iterable[Anomaly]) -> None:
-    """Make the partitions of the months the rows fall into; the caller holds the writers' lock.
+def make_partitions(connection: Connection, instants: Iterable[datetime]) -> list[str]:
+    """Make the partitions of the months of some instants ahead of their rows; idempotent.
+
+    Returns:
+        The names of those that were not there.
+    """
+    driver = driver_connection(connection)
+    lock_for_transaction(driver, Lock.ANOMALIES)
+    return _ensure_partitions(driver, instants)
+
+
+def _ensure_partitions(driver: psycopg.Connection, instants: Iterable[datetime]) -> list[str]:
+    """Make the missing partitions of these months; the caller holds the writers' lock.
 
     A partition is made apart and attached: making it in place would lock out every reader.
     """
-    for month in sorted({_month(row.window_start) for row in rows}):
+    made = []
+    for month in sorted({_month(at) for at in instants}):
         name = f"anomaly_sessions_{month:%Y_%m}"
         found = driver.execute("SELECT to_regclass(%s)", (name,)).fetchone()
         if found == (None,):
             _make_partition(driver, name, month)
+            made.append(name)
+    return made
 
 
 def _make_partition(driver: psycopg.Connection, name: str, month: datetime) -> None:

@@ -7,6 +7,7 @@ import pytest
 from clickstream_guardian.metrics.header import MetricError
 from clickstream_guardian.metrics.loader import (
     find_metric,
+    find_metrics,
     in_reading_order,
     load_engine_views,
     load_metrics,
@@ -126,3 +127,12 @@ def test_only_needed_views_are_made() -> None:
 def test_unknown_metric_is_named_with_the_known_ones() -> None:
     with pytest.raises(MetricError, match=r"no metric 'dayly'; the catalogue has daily_metrics,"):
         find_metric("dayly")
+
+
+def test_a_view_is_found_by_the_metric_that_it_shows() -> None:
+    assert [metric.name for metric in find_metrics(["popular_items"])] == ["item_daily"]
+    both = find_metrics(["popular_items", "item_daily", "daily_metrics"])
+    assert [metric.name for metric in both] == ["daily_metrics", "item_daily"]
+    assert find_metrics([]) == load_metrics()
+    with pytest.raises(MetricError, match="no metric 'sales'"):
+        find_metrics(["sales"])

@@ -7,13 +7,10 @@ so this costs less than one query on all threads, and memory is bounded whatever
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
@@ -22,6 +19,7 @@ import duckdb
 import pyarrow as pa
 from fsspec import AbstractFileSystem
 
+from clickstream_guardian.engines.days import ComputedDays, days_between, parse_day
 from clickstream_guardian.engines.embedded.connection import (
     DEFAULT_MEMORY_BYTES,
     DuckDbLimits,
@@ -31,7 +29,7 @@ from clickstream_guardian.engines.embedded.connection import (
 )
 from clickstream_guardian.engines.embedded.raw_files import RawFiles, as_column, paths_by_day
 from clickstream_guardian.engines.embedded.views import RawDays, make_views
-from clickstream_guardian.errors import GuardianError, UsageError
+from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.metrics.model import ColumnType, Metric, MetricColumn
 
@@ -43,14 +41,6 @@ _SQL_TYPES = {
     ColumnType.COUNT: "BIGINT",
     ColumnType.MONEY: "DECIMAL(38, 2)",
 }
-
-
-@dataclass(frozen=True)
-class ComputedDays:
-    """The rows of metrics for some days: by metric name, in the metric's columns, in no order."""
-
-    dts: tuple[str, ...]
-    rows: Mapping[str, pa.Table]
 
 
 class DuckDbEngine:
@@ -157,34 +147,6 @@ class DuckDbEngine:
         return [
             RawDays(tuple(days[start : start + size]), files) for start in range(0, len(days), size)
         ]
-
-
-def parse_day(dt: str) -> date:
-    """A UTC day from YYYY-MM-DD.
-
-    Raises:
-        UsageError: it is no such date.
-    """
-    try:
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", dt):
-            raise ValueError(dt)
-        return date.fromisoformat(dt)
-    except ValueError as error:
-        raise UsageError(f"{dt!r} is no day; write one as 2014-04-07.") from error
-
-
-def days_between(dt_from: str, dt_to: str) -> tuple[str, ...]:
-    """The days from ``dt_from`` to ``dt_to``, both included.
-
-    Raises:
-        UsageError: one is no date, or the first comes after the last.
-    """
-    first, last = parse_day(dt_from), parse_day(dt_to)
-    if first > last:
-        raise UsageError(f"The range from {dt_from} to {dt_to} holds no day; swap its ends.")
-    return tuple(
-        (first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)
-    )
 
 
 def _compute(

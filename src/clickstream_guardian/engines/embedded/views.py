@@ -6,7 +6,6 @@ may not see (it only compares and groups by it): grouping by ten letters costs h
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from clickstream_guardian.engines.embedded.raw_files import (
 )
 from clickstream_guardian.engines.embedded.repeats import insert_repeated, select_kept
 from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
-from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views
+from clickstream_guardian.metrics.loader import DAYS_VIEW, mentioned_fields, needed_views
 from clickstream_guardian.metrics.model import Metric
 
 _UNIX_MILLIS = "CREATE OR REPLACE TEMP MACRO unix_millis(t) AS epoch_us(t) // 1000"
@@ -47,19 +46,14 @@ def make_views(
     definitions = {view.name: view.sql for view in views}
     texts = [*(metric.sql for metric in metrics), *definitions.values()]
     for kind in EVENT_KINDS:
-        events = _Events(connection, kind, days, _mentioned(kind, texts))
+        columns = [as_column(name) for name in mentioned_fields(kind, texts)]
+        events = _Events(connection, kind, days, columns)
         events.load()
         if kind.table in definitions:
             events.make_once_view(definitions[kind.table])
     for name, sql in definitions.items():
         if name not in RAW_TABLES:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
-
-
-def _mentioned(kind: EventKind, texts: Sequence[str]) -> list[str]:
-    """The event's columns that the SQL speaks of; the others are not read from the files."""
-    words = {word for text in texts for word in re.findall(r"\w+", text)}
-    return [as_column(name) for name in kind.field_names if name in words or name == "event_id"]
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,6 @@ STREAM_PROPERTIES = {
         "FileSystemBasedCheckpointFileManager"
     ),
     "spark.sql.streaming.minBatchesToRetain": "20",
-    "spark.sql.streaming.numRecentProgressUpdates": "20",
     "spark.executorEnv.POLARS_MAX_THREADS": "1",
 }
 """Session settings for the stream, on top of ``base_properties``."""
@@ -125,30 +124,23 @@ def run_stream(
 
     nothing = spark.createDataFrame([], _NOTHING)
     try:
-        query, reported = _started(spark, options, on_batch), ""
+        query = _started(spark, options, on_batch)
         try:
             while not query.awaitTermination(_LOOK_SECONDS) and not stopping():
                 with busy:
                     host.on_silence(lambda judge: _judged(nothing, options.buckets, judge))
-                reported = _report(query, reported, host)
+                if query.lastProgress is not None:
+                    host.on_progress(json.loads(query.lastProgress.json))
         finally:
             ending.set()
             with busy:  # a batch under way ends; Spark would cut it off
-                _report(query, reported, host)
+                pass
             query.stop()
     except (PySparkException, Py4JError) as error:
         cause = raised[-1] if raised else error
         if isinstance(cause, GuardianError):
             raise cause from error
         raise _explained(cause) from error
-
-
-def _report(query: StreamingQuery, reported: str, host: Host) -> str:
-    """Tell the host of triggers that began after a time; the last one's beginning."""
-    recent = [progress for progress in query.recentProgress if progress.timestamp > reported]
-    for progress in recent:
-        host.on_progress(json.loads(progress.json))
-    return recent[-1].timestamp if recent else reported
 
 
 def _explained(cause: Exception) -> GuardianError:

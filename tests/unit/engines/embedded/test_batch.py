@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from clickstream_guardian.engines.embedded.batch import DuckDbEngine, days_between
+from clickstream_guardian.engines.days import days_between
+from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.metrics.loader import find_metric, load_metrics
 from tests.parity.metrics_oracle import by_key, expected_metrics
