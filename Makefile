@@ -76,6 +76,7 @@ bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, b
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --all-extras -c locks/runtime.txt -o locks/dev.txt
+	echo 'apache-airflow[postgres]>=3.3,<3.4' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -o locks/airflow.txt
 	echo hatchling | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -c locks/dev.txt -o locks/build.txt
 	echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header - -c locks/dev.txt -o locks/bootstrap.txt
 

@@ -37,9 +37,9 @@ def tick_of_events(
     hot_ones = now_us // (_HOT_SECONDS * 1_000_000) * _HOT_SESSIONS + 10**15
     session = np.where(hot, hot_ones + chance.integers(0, _HOT_SESSIONS, count), session)
     item = 214_500_000 + chance.integers(0, np.where(hot, 5, 50_000))
-    ids = pa.py_buffer(chance.bytes(16 * count))
+    ids = pa.array([chance.bytes(16) for _ in range(count)], pa.binary(16))
     given = {
-        "event_id": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, ids]),
+        "event_id": ids,
         "session_id": pa.array(session.astype(str)),
         "occurred_at": pa.array(at).cast(pa.timestamp("us", "UTC")),
         "item_id": pa.array(item.astype(str)),

@@ -22,6 +22,7 @@ if [ "$what" = all ]; then
   need chromium chromium "browser tests"
   need javac openjdk-17-jdk-headless "cluster tests"
   need mvn maven "cluster tests"
+  echo "Airflow's environment: $($bin/python -m clickstream_guardian.stack.airflow)"
 fi
 $bin/ruff format --check .
 $bin/ruff check .

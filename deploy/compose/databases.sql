@@ -1,2 +1,3 @@
--- Beside the database "guardian" (tables, Iceberg catalog): the one of the schema registry.
+-- Beside the database "guardian" (tables, Iceberg catalog): the schema registry's and Airflow's.
 CREATE DATABASE registry;
+CREATE DATABASE airflow;

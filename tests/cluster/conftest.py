@@ -47,9 +47,10 @@ def _is_free(port: int) -> bool:
         return trial.connect_ex(("127.0.0.1", port)) != 0
 
 
-def own_ports() -> dict[str, int]:
+def free_ports(*names: str) -> dict[str, int]:
+    """A port for each setting, with free neighbours."""
     taken: set[int] = set()
-    return {name: _free_block(taken) for name in PORTS}
+    return {name: _free_block(taken) for name in names}
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +61,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             patch.delenv(name, raising=False)
         patch.setenv("GUARDIAN_HOME", str(tmp_path_factory.mktemp("stack-home")))
         patch.setenv("GUARDIAN_LANDING_COMMIT_SECONDS", "4")
-        for name, port in own_ports().items():
+        for name, port in free_ports(*PORTS).items():
             patch.setenv(f"GUARDIAN_{name.upper()}", str(port))
         yield load_settings()
 

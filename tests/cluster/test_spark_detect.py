@@ -10,7 +10,7 @@ import psutil
 import psycopg
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
-from tests.cluster.detecting import Detector, next_offsets, rows, start_detector, statuses
+from tests.cluster.detecting import Detector, next_offsets, rows, start_detector
 from tests.cluster.test_detect import CONFIG, Trial, progress, trial
 from tests.cluster.topic import made_traffic
 from tests.cluster.world import World
@@ -31,16 +31,6 @@ def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
     return detector
 
 
-def wait_read(trial: Trial) -> None:
-    """Wait until everything on the log is judged; the first batch waits for workers to start."""
-    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends(), 300)
-
-
-def wait_judged(trial: Trial) -> None:
-    wait_read(trial)
-    trial.wait(lambda: statuses(trial.database)["open"] == 0, 300)
-
-
 def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
     trial: Trial, store
 ) -> None:
@@ -48,7 +38,7 @@ def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
     assert embedded.pin().stop() == 0
     detector = start_spark(trial, "--master", "local[2]")
     trial.send(made_traffic(seed=11))
-    wait_judged(trial)
+    trial.wait_judged()
     found = rows(trial.database)
     assert found == trial.expected()
     assert detector.stop() == 0, detector.said
@@ -74,17 +64,17 @@ def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, wor
     traffic = made_traffic(seed=12)
     third = len(traffic) // 3
     trial.send(traffic[:third])
-    wait_read(trial)
+    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends())
     trial.send(traffic[third : third + 500])
     killed = kill_executor(world)
     trial.send(traffic[third + 500 : 2 * third])
-    wait_read(trial)
+    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends())
     assert driver.process.poll() is None, driver.said
     trial.send(traffic[2 * third : 2 * third + 500])
     kill_family(driver)
     trial.send(traffic[2 * third + 500 :])
     start_spark(trial)
-    wait_judged(trial)
+    trial.wait_judged()
     print(f"killed executor {killed} and the driver")
     assert rows(trial.database) == trial.expected()
 
@@ -93,12 +83,12 @@ def kill_executor(world: World) -> int:
     """kill -9 of one process that runs tasks for the stack's worker."""
     home = str(world.settings.home_path)
     for process in psutil.process_iter(["cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if "deploy.worker.Worker" in words and home in words:
-            for child in process.children(recursive=True):
-                if "CoarseGrainedExecutorBackend" in " ".join(child.cmdline()):
-                    child.kill()
-                    return child.pid
+        words = process.info["cmdline"] or []
+        if any("CoarseGrainedExecutorBackend" in word for word in words) and any(
+            home in word for word in words
+        ):
+            process.kill()
+            return process.pid
     raise AssertionError("no executor of the stack's Spark was found")
 
 

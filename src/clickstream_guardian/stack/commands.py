@@ -38,7 +38,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 @stack_app.command("up")
 def stack_up(
     only: Annotated[
-        str, typer.Option(help="Groups to start (with what they need): kafka,registry,…")
+        str,
+        typer.Option(
+            help="Groups to start (with what they need): kafka,airflow,…; all but airflow."
+        ),
     ] = "",
     s3: Annotated[str | None, typer.Option(help="S3 server: seaweedfs, minio or none.")] = None,
 ) -> None:
@@ -57,6 +60,7 @@ def stack_up(
         OUT.print(
             f"  S3          {secrets.s3_access_key} / {secrets.s3_secret_key}", highlight=False
         )
+        OUT.print(f"  Airflow     guardian / {secrets.airflow_password}", highlight=False)
     lifecycle.up(settings, _names(only), lambda line: ERR.print(line, highlight=False))
     _print_services(lifecycle.status(settings))
     OUT.print('Other commands use these servers after: eval "$(guardian stack env)"')

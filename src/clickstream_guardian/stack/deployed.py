@@ -1,4 +1,4 @@
-"""The files of ``deploy/``: in the wheel beside the package, in a checkout at its root."""
+"""The files of ``deploy/`` and ``locks/``: in the wheel, or at a checkout's root."""
 
 from __future__ import annotations
 
@@ -16,8 +16,20 @@ def deployed_folder(name: str) -> Path:
     Raises:
         GuardianError: neither place has it.
     """
-    places = (_PACKAGE / "deploy" / name, _PACKAGE.parents[1] / "deploy" / name)
-    for place in places:
-        if place.is_dir():
+    return _found(f"deploy/{name}")
+
+
+def lock_file(name: str) -> Path:
+    """A file of ``locks/``, such as ``airflow``: packages with their hashes.
+
+    Raises:
+        GuardianError: neither place has it.
+    """
+    return _found(f"locks/{name}.txt")
+
+
+def _found(path: str) -> Path:
+    for place in (_PACKAGE / path, _PACKAGE.parents[1] / path):
+        if place.exists():
             return place
-    raise GuardianError(f"The folder deploy/{name} was not found; install the package again.")
+    raise GuardianError(f"{path} was not found; install the package again.")

@@ -14,6 +14,7 @@ import psutil
 
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.settings import Settings
+from clickstream_guardian.stack.airflow import airflow_services, install_airflow
 from clickstream_guardian.stack.connect import connect_service
 from clickstream_guardian.stack.endpoints import spark_lake
 from clickstream_guardian.stack.jars import PLUGIN_SET, resolve_jars
@@ -24,7 +25,7 @@ from clickstream_guardian.stack.probes import port_is_free, wait_ready
 from clickstream_guardian.stack.registry import registry_service
 from clickstream_guardian.stack.s3 import s3_service
 from clickstream_guardian.stack.secrets import StackSecrets, load_or_create_secrets, load_secrets
-from clickstream_guardian.stack.service import GROUPS, Service, with_needs
+from clickstream_guardian.stack.service import GROUPS, ON_REQUEST, Service, with_needs
 from clickstream_guardian.stack.spark import INSTALL_PYSPARK, spark_services
 from clickstream_guardian.stack.supervisor import (
     Supervisor,
@@ -35,7 +36,7 @@ from clickstream_guardian.stack.supervisor import (
 from clickstream_guardian.stack.system import outside_home
 from clickstream_guardian.stack.watch import watch_service
 
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 JAR_SETS = {
     "kafka": ("kafka",),
     "registry": ("registry",),
@@ -68,7 +69,7 @@ def up(settings: Settings, only: Iterable[str], report: Report) -> None:
 
     Args:
         settings: ports, home, cache.
-        only: groups to start, with what they need; empty means all.
+        only: groups to start, with what they need; empty means all but those on request.
         report: told what happens, one sentence at a time.
 
     Raises:
@@ -123,6 +124,10 @@ def plan(
     if "spark" in groups:
         lake = spark_lake(settings)
         services += spark_services(settings, folder, jars["spark"], secrets, lake)
+    if "airflow-api" in groups:
+        report("Airflow's own environment (first time: downloads about 80 MB)")
+        programs = install_airflow(settings.cache_dir)
+        services += airflow_services(settings, folder, programs, secrets)
     return services
 
 
@@ -194,6 +199,8 @@ def _start_in_order(
     for group in wanted:
         members = [service for service in services if service.group == group]
         for service in members:
+            if not supervisor.alive(service.name):
+                service.begin()
             supervisor.start(service)
         for service in members:
             seconds = wait_ready(
@@ -234,11 +241,12 @@ def _known(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _all_installed(report: Report) -> tuple[str, ...]:
-    """Every group; Spark only where its extra is installed."""
+    """Every group but those on request; Spark only where its extra is installed."""
+    groups = tuple(name for name in GROUPS if name not in ON_REQUEST)
     if find_spec("pyspark") is not None:
-        return tuple(GROUPS)
+        return groups
     report(f"Spark is left out: {INSTALL_PYSPARK}")
-    return tuple(name for name in GROUPS if name != "spark")
+    return tuple(name for name in groups if name != "spark")
 
 
 def _readiness(service: Service) -> str:

@@ -20,7 +20,7 @@ from clickstream_guardian.stack.service import Service
 from clickstream_guardian.stack.system import outside_home, reachable_by_all
 
 OWNER = "guardian"
-DATABASES = ("guardian", "registry")
+DATABASES = ("guardian", "registry", "airflow")
 """``guardian`` holds our tables and Iceberg's catalog, ``registry`` the schemas."""
 
 

@@ -21,6 +21,8 @@ class StackSecrets:
     supervisor_password: str
     kafka_cluster_id: str
     spark_secret: str
+    airflow_password: str
+    airflow_key: str
 
 
 def load_secrets(home: Path) -> StackSecrets | None:
@@ -53,6 +55,8 @@ def _new() -> dict[str, str]:
         "supervisor_password": secrets.token_urlsafe(18),
         "kafka_cluster_id": _cluster_id(),
         "spark_secret": secrets.token_urlsafe(30),
+        "airflow_password": secrets.token_urlsafe(18),
+        "airflow_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     }
 
 

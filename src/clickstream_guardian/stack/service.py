@@ -25,6 +25,7 @@ class Service:
         ports: ports it binds.
         environment: variables it is given.
         prepare: makes its folder, configuration and data before the start; idempotent.
+        begin: what is to be done when the groups before it are ready, before it starts; idempotent.
         finish: what is to be done once it is ready (a database, a bucket); idempotent.
         account: what a client logs in with, for people; no password.
         user: the system user it runs as, if not ours.
@@ -41,6 +42,7 @@ class Service:
     ports: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] = nothing
+    begin: Callable[[], None] = nothing
     finish: Callable[[], None] = nothing
     account: str = ""
     user: str | None = None
@@ -56,8 +58,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "connect": ("postgres", "s3", "kafka", "registry"),
     "watch": ("connect",),
     "spark": (),
+    "airflow-api": ("postgres",),
+    "airflow": ("airflow-api",),
 }
 """The groups in the order they start, each with those that it cannot do without."""
+
+ON_REQUEST = frozenset({"airflow-api", "airflow"})
+"""Groups that start only when they are named."""
 
 
 def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from clickstream_guardian.stack.service import GROUPS, with_needs
         (("registry",), ("postgres", "registry")),
         (("kafka", "registry"), ("postgres", "kafka", "registry")),
         (("watch",), ("postgres", "s3", "kafka", "registry", "connect", "watch")),
+        (("airflow",), ("postgres", "airflow-api", "airflow")),
         ((), ()),
     ],
 )
