@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bench.core import CONFIG, dense
+from bench.core import GIVEN, dense
 from bench.machine import write
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.engines.embedded.batch import DuckDbEngine
@@ -92,7 +92,7 @@ def run(events: pl.DataFrame, seconds: float) -> dict[str, Any]:
             open_lake(store.catalog_uri, home / "lake") as lake,
             DuckDbEngine(lake, home / "tmp") as engine,
         ):
-            parts = Parts(Home(home), store, lake, engine, tuple(load_metrics()), CONFIG)
+            parts = Parts(Home(home), store, lake, engine, tuple(load_metrics()), GIVEN)
             pace = Pace(1.0, watch.clock)
             replay(parts, Request(((path, CLICK),)), pace, watch)
     finally:
