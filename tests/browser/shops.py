@@ -17,7 +17,7 @@ import httpx
 
 GUARDIAN = Path(sys.executable).with_name("guardian")
 DAYS = ("2014-04-01", "2014-04-09")
-_START_SECONDS = 60
+_START_SECONDS = 240
 
 
 @dataclass(frozen=True)
