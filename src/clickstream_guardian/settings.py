@@ -160,7 +160,10 @@ class Settings(BaseSettings):
     ] = 5432
     spark_master: Annotated[
         str | None,
-        Field(description="Spark to use, such as `local[2]`; default: that of `guardian stack`."),
+        Field(
+            description="Spark to use, such as `local[2]`; default: for detection that of "
+            "`guardian stack`, for a batch the process itself."
+        ),
     ] = None
     spark_master_port: Annotated[
         int, Field(ge=1, le=65535, description="Port of Spark's master.")
@@ -204,6 +207,13 @@ class Settings(BaseSettings):
     s3_access_key: Annotated[str | None, Field(description="Access key of that S3.")] = None
     s3_secret_key: Annotated[SecretStr | None, Field(description="Secret key of that S3.")] = None
     s3_bucket: Annotated[str, Field(description="Bucket that holds the lake.")] = "lake"
+    batch_engine: Annotated[
+        Literal["embedded", "spark"],
+        Field(description="What `guardian batch` computes with: DuckDB, or Spark."),
+    ] = "embedded"
+    spark_batch_memory_mib: Annotated[
+        int, Field(ge=512, description="Memory of a batch job on Spark, in MiB.")
+    ] = 4096
     airflow_port: Annotated[int, Field(ge=1, le=65535, description="Port of Airflow.")] = 8082
     airflow_retry_seconds: Annotated[
         int, Field(ge=1, le=86400, description="How long Airflow waits to try a failed task again.")

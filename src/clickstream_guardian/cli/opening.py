@@ -46,8 +46,13 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Parts]:
-    """Everything a pipeline works with; rules are read first, so a wrong one starts nothing."""
+def opened(settings: Settings, engine: str = "embedded") -> Iterator[Parts]:
+    """Everything a pipeline works with; rules are read first, so a wrong one starts nothing.
+
+    Args:
+        settings: where everything is.
+        engine: what computes days, ``embedded`` or ``spark``.
+    """
     from clickstream_guardian.metrics.loader import load_metrics
     from clickstream_guardian.pipelines.replay import Parts
 
@@ -56,7 +61,7 @@ def opened(settings: Settings) -> Iterator[Parts]:
     with (
         opened_store(settings) as store,
         _opened_lake(settings, store) as lake,
-        _opened_engine(settings, lake) as host,
+        _opened_engine(settings, engine, lake) as host,
     ):
         yield Parts(home, store, lake, host, tuple(load_metrics()), config)
 
@@ -93,7 +98,13 @@ def duckdb_limits(settings: Settings, lake: Lake) -> DuckDbLimits:
     )
 
 
-def _opened_engine(settings: Settings, lake: Lake) -> AbstractContextManager[MetricEngine]:
+def _opened_engine(
+    settings: Settings, engine: str, lake: Lake
+) -> AbstractContextManager[MetricEngine]:
+    if engine == "spark":
+        from clickstream_guardian.cli.spark import opened_spark
+
+        return opened_spark(settings, lake)
     from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 
     limits = duckdb_limits(settings, lake)

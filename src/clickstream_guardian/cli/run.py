@@ -176,6 +176,9 @@ def batch(
         list[str] | None,
         typer.Option(help="Only this metric, or what a view of it shows; may be given again."),
     ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="embedded (DuckDB) or spark; default: a setting.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
 ) -> None:
     """Compute days anew from the lake; computing a day twice changes nothing.
@@ -193,7 +196,8 @@ def batch(
     until = parse_day(before) if before else date.max
     metrics = find_metrics(metric or ())
     common = shared(context)
-    with opened(_settings()) as parts:
+    settings = _settings(batch_engine=engine)
+    with opened(settings, settings.batch_engine) as parts:
         if days is None:
             days = [found for found in dirty_days(parts.store, parts.lake) if found < until]
         with _watching(common) as watching:

@@ -165,6 +165,7 @@ def _of_the_tasks(settings: Settings) -> dict[str, str]:
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "GUARDIAN_HOME": str(settings.home_path),
         "GUARDIAN_CACHE_DIR": str(settings.cache_dir.expanduser()),
+        "GUARDIAN_BATCH_ENGINE": settings.batch_engine,
         "GUARDIAN_AIRFLOW_RETRY_SECONDS": str(settings.airflow_retry_seconds),
         "GUARDIAN_SCHEDULE_FROM": _first_day(settings),
     }
