@@ -10,7 +10,7 @@ import psutil
 import psycopg
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
-from tests.cluster.detecting import Detector, next_offsets, rows, start_detector
+from tests.cluster.detecting import Detector, rows, start_detector
 from tests.cluster.test_detect import CONFIG, Trial, progress, trial
 from tests.cluster.topic import made_traffic
 from tests.cluster.world import World
@@ -57,26 +57,6 @@ def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
     assert sum(one.late for one in noted) == late.total() > 50
     assert set(trial.on_topic(LATE_TOPIC)) == set(late)
     assert {a.anomaly_id for a in trial.expected()} <= set(trial.on_topic(ANOMALIES_TOPIC))
-
-
-def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, world: World) -> None:
-    driver = start_spark(trial)
-    traffic = made_traffic(seed=12)
-    third = len(traffic) // 3
-    trial.send(traffic[:third])
-    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends())
-    trial.send(traffic[third : third + 500])
-    killed = kill_executor(world)
-    trial.send(traffic[third + 500 : 2 * third])
-    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends())
-    assert driver.process.poll() is None, driver.said
-    trial.send(traffic[2 * third : 2 * third + 500])
-    kill_family(driver)
-    trial.send(traffic[2 * third + 500 :])
-    start_spark(trial)
-    trial.wait_judged()
-    print(f"killed executor {killed} and the driver")
-    assert rows(trial.database) == trial.expected()
 
 
 def kill_executor(world: World) -> int:
