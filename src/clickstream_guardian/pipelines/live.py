@@ -35,6 +35,7 @@ from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
 from clickstream_guardian.pipelines.detect import Judge, rules_fingerprint
 from clickstream_guardian.pipelines.live_bucket import Bucket, Found, LogView, Part
+from clickstream_guardian.pipelines.rehearsal import rehearse
 from clickstream_guardian.rules.model import Rule
 from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.sources.kafka.columns import ColumnDecoder, Messages
@@ -156,6 +157,7 @@ class LiveDetection:
         """
         for decoder in self._decoders.values():  # loads what Arrow loads at its first use
             decoder.decode(Messages.of((), (), ()))
+        self._patiently(lambda: rehearse(self._config, self._store))
         try:
             while not self._stopping():
                 try:

@@ -30,7 +30,7 @@ class Pace:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     commit_files: int = 400
-    _committed_at: float = field(default=0.0, init=False)
+    _committed_at: float | None = field(default=None, init=False)
 
     @staticmethod
     def parse(text: str) -> Pace:
@@ -53,7 +53,11 @@ class Pace:
 
     def commit_is_due(self) -> bool:
         """Whether the lake should be committed now for the sake of its readers."""
-        if self.speed is None or self.clock() - self._committed_at < _LIVE_COMMIT_SECONDS:
+        if self.speed is None:
+            return False
+        if self._committed_at is None:
+            self._committed_at = self.clock()
+        if self.clock() - self._committed_at < _LIVE_COMMIT_SECONDS:
             return False
         self._committed_at = self.clock()
         return True
@@ -61,14 +65,14 @@ class Pace:
     def paced(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The same events, handed over when their time has come, in ticks of 0.1 s.
 
-        The first event starts the clock, so silence before it costs nothing. Whoever falls behind
-        gets what is due in one piece.
+        The clock starts when the first event is at hand, so neither silence before it nor its
+        reading costs anything. Whoever falls behind gets what is due in one piece.
         """
         if self.speed is None:
             yield from batches
             return
         tick_us = max(1, int(_TICK_SECONDS * self.speed * 1e6))
-        started, start_us = self.clock(), None
+        started, start_us = 0.0, None
         for batch in batches:
             times = [_times(part) for part in batch.parts]
             filled = [t for t in times if len(t)]
@@ -76,7 +80,8 @@ class Pace:
                 yield batch
                 continue
             first, last = min(int(t[0]) for t in filled), max(int(t[-1]) for t in filled)
-            start_us = first if start_us is None else start_us
+            if start_us is None:
+                started, start_us = self.clock(), first
             taken = [0] * len(times)
             while True:
                 nearest = min(int(t[n]) for t, n in zip(times, taken, strict=True) if n < len(t))

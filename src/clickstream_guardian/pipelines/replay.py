@@ -33,9 +33,10 @@ from clickstream_guardian.pipelines.behind import behind
 from clickstream_guardian.pipelines.daily import compute_days, dirty_days
 from clickstream_guardian.pipelines.detect import Detection
 from clickstream_guardian.pipelines.home import Home
-from clickstream_guardian.pipelines.land import Lander
+from clickstream_guardian.pipelines.land import Lander, raw_rows
 from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.reconcile import note_lake
+from clickstream_guardian.pipelines.rehearsal import rehearse
 from clickstream_guardian.sources.lines import check_file, fingerprint
 from clickstream_guardian.sources.replay import SLICE_ROWS, Batch, FileSource, batches
 from clickstream_guardian.sources.spool import Order, build_spool
@@ -207,9 +208,12 @@ def _run(
     for file in files:
         lander.land_rejected(file)
     start = {f.source: min(lander.position(f), detection.position(f)) for f in files}
+    if pace.speed is not None:
+        rehearse(parts.detector, parts.store, lambda events: raw_rows(events, files[0]))
     observer.begin("Landing and judging", sum(f.end - f.events_from for f in files))
     with ExitStack() as stack:
-        stream = stack.enter_context(ahead(pace.paced(batches(files, start)), _BATCHES_AHEAD))
+        slices = stack.enter_context(ahead(batches(files, start), 1))
+        stream = stack.enter_context(ahead(pace.paced(slices), _BATCHES_AHEAD))
         land = stack.enter_context(
             behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND)
         )
