@@ -1,7 +1,8 @@
 """History: a whole series of files, from CSV to landed, judged and measured, beside DuckDB's COPY.
 
-Run: `python bench/history.py [--scale 1.0] [--data FOLDER]`. The full series has 33,003,944 clicks
-and 1,150,753 purchases in the real data set; the generator's is about as large.
+Run: `python bench/history.py [--scale 1.0] [--data FOLDER] [--catalogue]`. The full series has
+33,003,944 clicks and 1,150,753 purchases in the real data set; the generator's is about as large.
+Judged are the two given rules, or with `--catalogue` all there are.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import duckdb
 import psutil
 
 from bench.machine import write
+from clickstream_guardian import rules
 from clickstream_guardian.lab.generator import write_dataset
 
 GUARDIAN = Path(sys.executable).with_name("guardian")
+CATALOGUE = Path(rules.__file__).with_name("catalogue")
 
 
 def baseline(clicks: Path, out: Path) -> float:
@@ -39,14 +42,15 @@ def baseline(clicks: Path, out: Path) -> float:
     return time.perf_counter() - started
 
 
-def subject(folder: Path, home: Path) -> dict[str, Any]:
-    """One replay into a fresh home: seconds, and peak memory of the process and its database."""
+def subject(folder: Path, home: Path, *, catalogue: bool = False) -> dict[str, Any]:
+    """One replay into a fresh home: seconds, and peak memory of the process."""
+    judged_by = CATALOGUE if catalogue else given_rules(home.with_name("rules"))
     args = ["replay", "--clicks", str(folder / "yoochoose-clicks.dat")]
     args += ["--purchases", str(folder / "yoochoose-buys.dat"), "--json"]
     started = time.perf_counter()
     process = subprocess.Popen(
         [GUARDIAN, *args],
-        env=os.environ | {"GUARDIAN_HOME": str(home)},
+        env=os.environ | {"GUARDIAN_HOME": str(home), "GUARDIAN_RULES_DIR": str(judged_by)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -65,6 +69,14 @@ def subject(folder: Path, home: Path) -> dict[str, Any]:
         "lake_mib": sum(f.stat().st_size for f in (home / "lake").rglob("*.parquet")) >> 20,
         "metadata_files": sum(1 for _ in (home / "lake").rglob("*.metadata.json")),
     }
+
+
+def given_rules(folder: Path) -> Path:
+    """A folder with the two rules that were given."""
+    folder.mkdir()
+    for name in ("high_frequency", "bot_like"):
+        shutil.copy(CATALOGUE / f"{name}.yaml", folder)
+    return folder
 
 
 class Peak(threading.Thread):
@@ -92,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--catalogue", action="store_true")
     options = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="guardian-history-"))
     scratch.chmod(0o755)
@@ -100,9 +113,9 @@ def main() -> None:
         if not (folder / "labels.csv").exists():
             write_dataset(folder, scale=options.scale, seed=1)
         bare = baseline(folder / "yoochoose-clicks.dat", scratch / "bare.parquet")
-        whole = subject(folder, scratch / "home")
+        whole = subject(folder, scratch / "home", catalogue=options.catalogue)
         write(
-            "history",
+            "history_catalogue" if options.catalogue else "history",
             {
                 "duckdb_copy_seconds": round(bare, 1),
                 **whole,

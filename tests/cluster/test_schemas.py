@@ -113,13 +113,23 @@ def test_what_is_no_event_is_rejected_with_its_reason(world: World) -> None:
         framed + body.getvalue(),
         None,
     )
+    places: set[tuple[int | None, int | None]] = set()
     for message in messages:
-        producer.produce(CLICK.topic, message, "x")
+        producer.produce(
+            CLICK.topic,
+            message,
+            "x",
+            on_delivery=lambda _, sent: places.add((sent.partition(), sent.offset())),
+        )
     assert producer.flush(30) == 0
     after = world.wait_landed()[CLICK.topic]
     assert after.rejected - before.rejected == 5
     rows = world.lake.iceberg_table("rejected").scan().to_arrow().to_pylist()
-    found = sorted((row["raw"], row["reason"]) for row in rows if row["source"] == CLICK.topic)
+    found = sorted(
+        (row["raw"], row["reason"])
+        for row in rows
+        if row["source"] == CLICK.topic and (row["partition"], row["offset"]) in places
+    )
     arrived = [Arrived(message, datetime.now(UTC)) for message in messages]
     in_python = MessageDecoder(CLICK, world.registry.by_id).decode(arrived).rejected
     assert len(in_python) == 5
