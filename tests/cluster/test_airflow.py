@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 
+from clickstream_guardian.lab.generator import write_dataset
 from clickstream_guardian.settings import Settings, load_settings
 from clickstream_guardian.stack import lifecycle
 from clickstream_guardian.stack.endpoints import (
@@ -136,3 +138,37 @@ def test_the_day_that_has_ended_is_computed_by_itself(clock: Clock) -> None:
 
 def test_a_day_that_is_none_is_refused(clock: Clock) -> None:
     assert clock.trigger({"first_day": "2014-13-45"}).status_code in (400, 422)
+
+
+@pytest.mark.timeout(800)
+def test_days_asked_for_are_retried_after_a_failure_and_stored(
+    clock: Clock, tmp_path: Path
+) -> None:
+    made = write_dataset(tmp_path, scale=0.02, days=DAYS, seed=8, duplicates=0.01)
+    files = ("--clicks", str(made.clicks_file), "--purchases", str(made.purchases_file))
+    clock.guardian("replay", *files)
+    for name in METRICS:
+        with psycopg.connect(cluster_database_url(clock.settings)) as connection:
+            connection.execute(f"DELETE FROM {name}")  # type: ignore[arg-type]
+
+    file = next((clock.settings.home_path / "lake").rglob("dt=2014-04-07/**/*.parquet"))
+    away = file.rename(tmp_path / "away")
+    run = clock.trigger({"first_day": str(DAYS[0]), "last_day": str(DAYS[1])})
+    run_id = run.raise_for_status().json()["dag_run_id"]
+
+    def state() -> str:
+        return str(clock.tasks(PIPELINE, run_id).get("daily_metrics", {}).get("state"))
+
+    wait_for(lambda: state() == "up_for_retry", 300, state)
+    assert clock.stored("SELECT count(*) FROM daily_metrics WHERE dt < '2015-01-01'") == [(0,)]
+    away.rename(file)
+    clock.wait_success(PIPELINE, run_id)
+    assert clock.tasks(PIPELINE, run_id)["daily_metrics"]["try_number"] >= 2
+
+    rows = clock.stored("SELECT dt, source_rows FROM daily_metrics WHERE dt < '2015-01-01'")
+    lines = [*made.clicks_file.open(), *made.purchases_file.open()]
+    events = Counter(line.split(",")[1][:10] for line in lines)  # a few lie past the last midnight
+    assert sorted(rows) == [(day, events[str(day)]) for day in DAYS]
+    for name in METRICS:
+        days = clock.stored(f"SELECT DISTINCT dt FROM {name} WHERE dt < '2015-01-01' ORDER BY dt")
+        assert [dt for (dt,) in days] == list(DAYS), name
