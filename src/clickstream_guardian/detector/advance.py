@@ -165,14 +165,17 @@ def _log(
         state = _regrow(state, 1 << (2 * size // _LOAD).bit_length())
     tally = state.tally
     counts = tally.counts.copy()
-    slots = tally.slots(chunk.events)
+    slots = tally.slots(chunk)
     np.add.at(counts, slots, 1)
     busy = tally.busy.copy()
     busy[slots[counts[slots] >= config.busy_from]] = True
     became = busy & ~tally.busy
     parts = [_crowded(config, state, chunk.events.filter(busy[slots]))]
     if became.any():
-        parts += [old.events.filter(became[tally.slots(old.events)]) for old in state.log]
+        for old in state.log:
+            woken = np.flatnonzero(became[tally.slots(old)])
+            if len(woken):
+                parts.append(old.events[woken])
     log = (*state.log, chunk) if len(chunk.events) else state.log
     fresh = with_panes(pl.concat(parts), config.pane_us)
     return replace(state, log=log, tally=Tally(counts, busy)), fresh
@@ -211,7 +214,7 @@ def _regrow(state: BucketState, size: int) -> BucketState:
     """A larger tally, counted anew from the log; folds are filled again as sessions turn busy."""
     tally = Tally.empty(size)
     for chunk in state.log:
-        np.add.at(tally.counts, tally.slots(chunk.events), 1)
+        np.add.at(tally.counts, tally.slots(chunk), 1)
     return replace(state, tally=tally)
 
 
@@ -239,8 +242,9 @@ def _judge(
     shape = Shape(config.sample_size, config.head_size)
     reported = dict(state.reported)
     said: list[Anomaly] = []
-    for rule in config.running:
-        said += _apply(rule, folded, span, shape, reported)
+    judged = judged_windows(config.running, folded, span)
+    for rule, windows in zip(config.running, judged, strict=True):
+        said += _apply(rule, windows, folded, span, shape, reported)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     settled_us = state.watermark(config.lateness_us, None)
     split = split_fold(new, lambda pane: pane + config.longest_running_us > settled_us)
@@ -248,10 +252,16 @@ def _judge(
 
 
 def _apply(
-    rule: Rule, folded: Folded, span: Span, shape: Shape, reported: Mapping[str, Anomaly]
+    rule: Rule,
+    judged: pl.DataFrame,
+    folded: Folded,
+    span: Span,
+    shape: Shape,
+    reported: Mapping[str, Anomaly],
 ) -> list[Anomaly]:
     """What is new to say by one rule: anomalies found or changed, and those that hold no more."""
-    judged = judged_windows(rule, folded, span)
+    if judged.is_empty():
+        return []
     holding = holding_windows(rule, folded, judged)
     found = list(anomalies_of(rule, holding, folded, span, shape, reported))
     holds = {anomaly.anomaly_id for anomaly in found}
@@ -288,8 +298,8 @@ def _settle(config: DetectorConfig, state: BucketState) -> BucketState:
     counts = state.tally.counts.copy()
     for chunk, living in zip(state.log, log, strict=True):
         if len(living.events) < len(chunk.events):
-            np.subtract.at(counts, state.tally.slots(chunk.events), 1)
-            np.add.at(counts, state.tally.slots(living.events), 1)
+            np.subtract.at(counts, state.tally.slots(chunk), 1)
+            np.add.at(counts, state.tally.slots(living), 1)
     whole = _living(state.whole, config.longest_at_close_us, settled_us)
     return replace(
         state,

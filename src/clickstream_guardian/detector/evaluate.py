@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,23 +49,25 @@ class Span:
     touched: pl.DataFrame
 
 
-def judged_windows(rule: Rule, folded: Folded, span: Span) -> pl.DataFrame:
-    """Windows to judge now (session_id, start, events) that have enough events to be met.
+def judged_windows(rules: Sequence[Rule], folded: Folded, span: Span) -> list[pl.DataFrame]:
+    """Per rule the windows to judge now (session_id, start, events) that have enough events.
 
     ``earliest`` is the time of the first event that is new in them, null where none is.
     """
+    return pl.collect_all([_judged(rule, folded, span) for rule in rules])
+
+
+def _judged(rule: Rule, folded: Folded, span: Span) -> pl.LazyFrame:
     end = pl.col("start") + rule.window.size_us
     closing = (end > span.closed_before_us) & (end <= span.closed_us)
     windows = (
-        _in_windows(rule, folded.counts)
+        _in_windows(rule, folded.counts.lazy())
         .filter(end > span.settled_us)
         .group_by(_WINDOW)
         .agg(events=pl.col("n").sum())
         .filter(pl.col("events") >= rule.least_events)
     )
-    if windows.is_empty():
-        return windows.with_columns(earliest=pl.lit(None, pl.Int64))
-    touched = _in_windows(rule, span.touched).group_by(_WINDOW).agg(pl.col("earliest").min())
+    touched = _in_windows(rule, span.touched.lazy()).group_by(_WINDOW).agg(pl.col("earliest").min())
     marked = windows.join(touched, on=_WINDOW, how="left")
     return marked.filter(pl.col("earliest").is_not_null() | closing)
 
@@ -78,8 +80,6 @@ def window_ids(rule: Rule, windows: pl.DataFrame) -> Iterator[str]:
 
 def holding_windows(rule: Rule, folded: Folded, judged: pl.DataFrame) -> pl.DataFrame:
     """The judged windows in which the rule holds, with a column per measure."""
-    if judged.is_empty():
-        return judged
     measured = judged
     for name, measure in rule.measures.items():
         if isinstance(measure, Distinct):
@@ -102,7 +102,7 @@ def _condition(rule: Rule) -> pl.Expr:
     )
 
 
-def _in_windows(rule: Rule, frame: pl.DataFrame) -> pl.DataFrame:
+def _in_windows(rule: Rule, frame: pl.LazyFrame) -> pl.LazyFrame:
     """Each row once per window of the rule that its pane lies in, with the window's ``start``."""
     every, panes = rule.window.every_us, rule.window.panes
     last = frame.with_columns(start=pl.col("pane") // every * every)
@@ -118,10 +118,11 @@ def _distinct(
     sessions = candidates.select("session_id").unique()
     items = folded.items.join(sessions, on="session_id", how="semi")
     return (
-        _in_windows(rule, items)
-        .join(candidates.select(_WINDOW), on=_WINDOW, how="semi")
+        _in_windows(rule, items.lazy())
+        .join(candidates.lazy().select(_WINDOW), on=_WINDOW, how="semi")
         .group_by(_WINDOW)
         .agg(value=pl.col(measure.field).n_unique().cast(pl.Int64))
+        .collect()
     )
 
 
@@ -186,11 +187,12 @@ def _evidence(
     its true beginning. Windows whose crossing lies further on are left out.
     """
     in_windows = (
-        _in_windows(rule, rows)
-        .join(holding.select(_WINDOW), on=_WINDOW, how="semi")
+        _in_windows(rule, rows.lazy())
+        .join(holding.lazy().select(_WINDOW), on=_WINDOW, how="semi")
         .sort("session_id", "start", "at", "event_id")
         .with_columns(events=pl.int_range(1, pl.len() + 1).over(_WINDOW))
         .filter(pl.col("events") <= limit)
+        .collect()
     )
     prefixes = _with_prefix_measures(rule, in_windows)
     crossing = prefixes.filter(_condition(rule)).group_by(_WINDOW, maintain_order=True).first()

@@ -107,18 +107,28 @@ def refold(rows: Iterable[pl.DataFrame], head_size: int) -> PaneFold:
 
 def split_fold(fold: PaneFold, living: Callable[[int], bool]) -> dict[Place, PaneFold]:
     """One fold per pane for which ``living`` holds, and one per session that is big in it."""
-    counts = fold.counts
-    panes = [int(pane) for pane in counts["pane"].unique() if living(int(pane))]
-    big = counts.filter(pl.col("n") > _BIG, pl.col("pane").is_in(panes))
-    split = {}
-    for session_id, pane, _ in big.iter_rows():
-        mine = (pl.col("pane") == pane) & (pl.col("session_id") == session_id)
-        split[Place(pane, session_id)] = _part(fold, mine)
-    for pane in panes:
-        apart = [place.session_id for place in split if place.pane == pane]
-        mine = (pl.col("pane") == pane) & ~pl.col("session_id").is_in(apart)
-        split[Place(pane, None)] = _part(fold, mine)
-    return {place: part for place, part in split.items() if len(part.rows)}
+    split: dict[Place, PaneFold] = {}
+    for pane, whole in _by_pane(fold).items():
+        if not living(pane):
+            continue
+        big = whole.counts.filter(pl.col("n") > _BIG)["session_id"].to_list()
+        for session_id in big:
+            split[Place(pane, session_id)] = _part(whole, pl.col("session_id") == session_id)
+        rest = _part(whole, ~pl.col("session_id").is_in(big)) if big else whole
+        if len(rest.rows):
+            split[Place(pane, None)] = rest
+    return split
+
+
+def _by_pane(fold: PaneFold) -> dict[int, PaneFold]:
+    rows, heads, counts, items = (
+        frame.partition_by("pane", as_dict=True)
+        for frame in (fold.rows, fold.heads, fold.counts, fold.items)
+    )
+    return {
+        int(pane): PaneFold(rows[pane,], heads[pane,], counts[pane,], items[pane,])
+        for (pane,) in rows
+    }
 
 
 def _part(fold: PaneFold, mine: pl.Expr) -> PaneFold:

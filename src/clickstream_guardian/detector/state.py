@@ -76,6 +76,11 @@ class Chunk:
     newest_us: int
     before: Mapping[PartitionKey, PartitionState]
 
+    @cached_property
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """The session's hash of each event."""
+        return self.events["hash"].to_numpy()
+
 
 class Place(NamedTuple):
     """Where a fold belongs: a pane (its start), and the session if that one is big in it."""
@@ -121,9 +126,9 @@ class Tally:
         """Turns a hash into a slot."""
         return np.uint64(len(self.counts) - 1)
 
-    def slots(self, events: pl.DataFrame) -> npt.NDArray[np.int64]:
-        """The slot of each event."""
-        return (events["hash"].to_numpy() & self.mask).astype(np.int64)
+    def slots(self, chunk: Chunk) -> npt.NDArray[np.int64]:
+        """The slot of each event of a chunk."""
+        return (chunk.hashes & self.mask).astype(np.int64)
 
     @staticmethod
     def empty(size: int) -> Tally:

@@ -312,12 +312,12 @@ def _ids(events: pl.DataFrame, kind: EventKind) -> pl.Series:
     if "given_id" in events.columns:
         return event_ids(kind, events)
     first = event_ids(kind, events.with_columns(ordinal=pl.lit(0)))
-    if first.n_unique() == len(first):
+    equal = first.is_duplicated().arg_true()
+    if not len(equal):
         return first
-    ordinal = first.to_frame().select(
-        ordinal=pl.int_range(pl.len(), dtype=pl.Int64).over("event_id")
-    )
-    return event_ids(kind, events.hstack(ordinal))
+    place = pl.int_range(pl.len(), dtype=pl.Int64)
+    ordinal = first[equal].to_frame().select(ordinal=place.over("event_id"))
+    return first.scatter(equal, event_ids(kind, events[equal].hstack(ordinal)))
 
 
 def _file_ids(events: pl.DataFrame, repeats: pl.DataFrame, kind: EventKind) -> pl.Series:
