@@ -21,6 +21,7 @@ from clickstream_guardian.detector.evaluate import (
 )
 from clickstream_guardian.detector.folds import (
     add_pending,
+    complete,
     is_due,
     refold,
     split_fold,
@@ -222,13 +223,14 @@ def _judge(
     config: DetectorConfig, state: BucketState, fresh: pl.DataFrame, closed_us: int
 ) -> tuple[BucketState, tuple[Anomaly, ...]]:
     """Fold what is due, apply every rule to touched and closing windows, note what was said."""
-    folds = add_pending(state.folds, fresh)
+    whole, rest = complete(state.folds, fresh, config.pane_us, closed_us)
+    folds = add_pending(state.folds, rest)
     due = {p: f for p, f in folds.items() if is_due(p, f, config.pane_us, closed_us)}
-    if not due and (not folds or closed_us == state.closed_us):
+    if not len(whole) and not due and (not folds or closed_us == state.closed_us):
         return replace(state, folds=folds), ()
     kept = {p: f for p, f in folds.items() if p not in due}
-    come = [part.select("session_id", "pane", "at") for f in due.values() for part in f.pending]
-    new = refold([part for f in due.values() for part in (f.rows, *f.pending)], config.head_size)
+    come = [whole, *(part for f in due.values() for part in f.pending)]
+    new = refold([*come, *(f.rows for f in due.values())], config.head_size)
     all_folds = [new, *kept.values()]
     folded = Folded(
         tuple(fold.rows for fold in all_folds),
@@ -236,8 +238,7 @@ def _judge(
         pl.concat([fold.counts for fold in all_folds]),
         pl.concat([fold.items for fold in all_folds]),
     )
-    fresh_rows = pl.concat(come) if come else new.rows.clear()
-    touched = fresh_rows.group_by("session_id", "pane").agg(earliest=pl.col("at").min())
+    touched = pl.concat(come).group_by("session_id", "pane").agg(earliest=pl.col("at").min())
     span = Span(state.settled_us, state.closed_us, closed_us, touched)
     shape = Shape(config.sample_size, config.head_size)
     reported = dict(state.reported)
@@ -247,7 +248,7 @@ def _judge(
         said += _apply(rule, windows, folded, span, shape, reported)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     settled_us = state.watermark(config.lateness_us, None)
-    split = split_fold(new, lambda pane: pane + config.longest_running_us > settled_us)
+    split = split_fold(new, max(NEVER, settled_us - config.longest_running_us + 1))
     return replace(state, folds=kept | split, reported=reported), tuple(said)
 
 

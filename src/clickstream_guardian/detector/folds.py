@@ -8,7 +8,7 @@ session that has just turned busy does not wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -78,6 +78,18 @@ def _differs(*columns: str) -> pl.Expr:
     return changed.fill_null(value=True)
 
 
+def complete(
+    folds: Folds, rows: pl.DataFrame, pane_us: int, closed_us: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of panes that close with the call in which they came, and the others.
+
+    A call that spans hours has very many such panes; they need no place of their own.
+    """
+    held = {place.pane for place in folds}
+    whole = (pl.col("pane") + pane_us <= closed_us) & ~pl.col("pane").is_in(held)
+    return rows.filter(whole), rows.filter(~whole)
+
+
 def add_pending(folds: Folds, rows: pl.DataFrame) -> dict[Place, PaneFold]:
     """Append rows to the places they belong to, without folding them."""
     grown = dict(folds)
@@ -105,12 +117,11 @@ def refold(rows: Iterable[pl.DataFrame], head_size: int) -> PaneFold:
     return fold_rows(pl.concat(frames), head_size) if frames else NO_FOLD
 
 
-def split_fold(fold: PaneFold, living: Callable[[int], bool]) -> dict[Place, PaneFold]:
-    """One fold per pane for which ``living`` holds, and one per session that is big in it."""
+def split_fold(fold: PaneFold, living_from_us: int) -> dict[Place, PaneFold]:
+    """One fold per pane from a time on, and one per session that is big in it."""
     split: dict[Place, PaneFold] = {}
-    for pane, whole in _by_pane(fold).items():
-        if not living(pane):
-            continue
+    living = _part(fold, pl.col("pane") >= living_from_us)
+    for pane, whole in _by_pane(living).items():
         big = whole.counts.filter(pl.col("n") > _BIG)["session_id"].to_list()
         for session_id in big:
             split[Place(pane, session_id)] = _part(whole, pl.col("session_id") == session_id)
