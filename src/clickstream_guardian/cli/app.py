@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from clickstream_guardian import __version__
-from clickstream_guardian.cli import cluster, detect, lab, look, run, serve, upkeep
+from clickstream_guardian.cli import cluster, deadletter, detect, lab, look, run, serve, upkeep
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
 
@@ -32,6 +32,7 @@ look.register(app)
 lab.register(app)
 serve.register(app)
 upkeep.register(app)
+deadletter.register(app)
 cluster.register(app)
 
 

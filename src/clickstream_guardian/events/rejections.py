@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 RAW_LIMIT = 4096
 """Bytes of a rejected line that are kept; the rest is cut, its size is noted."""
+
+RETRY_SOURCE = "retry"
+"""The source of events that were decoded from dead letters afterwards; late by definition."""
+
+_ESCAPE = re.compile(r"\\x(00|[89a-f][0-9a-f])")
 
 
 class Reason(StrEnum):
@@ -75,3 +81,20 @@ def reject(row: int, line_number: int, reason: Reason, raw: bytes, size: int = -
     """Make a rejection of raw bytes, cut and escaped so that they can be shown and stored."""
     text = raw[:RAW_LIMIT].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
     return Rejection(row, line_number, reason, text, len(raw) if size < 0 else size)
+
+
+def original_bytes(raw: str, raw_bytes: int) -> bytes | None:
+    """The bytes that ``reject`` was given, from what it kept; None if they cannot be told for sure.
+
+    They cannot where they were cut, or where a text that looks like an escape was there before.
+    """
+    if raw_bytes > RAW_LIMIT:
+        return None
+    if len(raw.encode()) == raw_bytes:
+        return raw.encode()
+    parts = _ESCAPE.split(raw)
+    pieces = [
+        bytes.fromhex(part) if number % 2 else part.encode() for number, part in enumerate(parts)
+    ]
+    found = b"".join(pieces)
+    return found if len(found) == raw_bytes else None

@@ -16,6 +16,7 @@ from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import BucketState, DetectorConfig, PartitionKey
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.identity import ids_from_arrow
+from clickstream_guardian.events.rejections import RETRY_SOURCE
 from clickstream_guardian.lake.lake import Lake
 
 _EVENTS = """
@@ -111,7 +112,7 @@ def _late(lake: Lake, events: pl.DataFrame, start: datetime, lateness_us: int) -
 
     Only events newer than the window's start plus the lateness can make one of it late.
     """
-    late = np.zeros(len(events), dtype=bool)
+    late = np.array((events["source"] == RETRY_SOURCE).to_numpy())
     floor = start + timedelta(microseconds=lateness_us)
     paths = [file.path for file in lake.data_files("clicks", dt_from=f"{floor:%Y-%m-%d}")]
     if not paths:
@@ -132,7 +133,7 @@ def _late(lake: Lake, events: pl.DataFrame, start: datetime, lateness_us: int) -
             newest = np.maximum.accumulate(ahead["at"])
             place = np.searchsorted(ahead["offset"], offset[mine]) - 1
             known = place >= 0
-            late[mine] = known & (at[mine] < newest[np.maximum(place, 0)] - lateness_us)
+            late[mine] |= known & (at[mine] < newest[np.maximum(place, 0)] - lateness_us)
     return list(late)
 
 

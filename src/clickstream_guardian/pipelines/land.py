@@ -103,15 +103,16 @@ def raw_rows(events: pl.DataFrame, file: FileSource) -> pa.Table:
     fields = [name for name in file.kind.field_names if name in events.columns]
     table = events.select(*(n for n in fields if n != "event_id"), "offset").to_arrow()
     table = table.append_column("event_id", ids_to_arrow(events["event_id"]))
-    return _with_ingestion(table, file.source, file.received_at)
+    return with_ingestion(table, file.source, file.received_at)
 
 
 def _rejected_rows(lines: pl.DataFrame, file: FileSource) -> pa.Table:
     table = lines.with_columns(kind=pl.lit(file.kind.name), place=pl.lit(file.path.name)).to_arrow()
-    return _with_ingestion(table, file.source, file.received_at)
+    return with_ingestion(table, file.source, file.received_at)
 
 
-def _with_ingestion(table: pa.Table, source: str, received_at: datetime) -> pa.Table:
+def with_ingestion(table: pa.Table, source: str, received_at: datetime) -> pa.Table:
+    """The columns that say where from and when the rows of one source came."""
     rows = table.num_rows
     constant: Mapping[str, pa.Scalar] = {
         "partition": pa.scalar(0, pa.int32()),

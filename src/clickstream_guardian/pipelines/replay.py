@@ -39,7 +39,7 @@ from clickstream_guardian.pipelines.reconcile import note_lake
 from clickstream_guardian.pipelines.rehearsal import rehearse
 from clickstream_guardian.sources.lines import check_file, fingerprint
 from clickstream_guardian.sources.replay import SLICE_ROWS, Batch, FileSource, batches
-from clickstream_guardian.sources.spool import Order, build_spool
+from clickstream_guardian.sources.spool import Order, build_spool, file_layout
 from clickstream_guardian.store import (
     SourceRecord,
     Store,
@@ -174,6 +174,7 @@ def _register(
         replay_order=str(request.order),
         received_at=now,
         first_lines=request.max_events,
+        line_columns=file_layout(path, kind).columns,
     )
     with store.begin() as connection:
         stored = begin_source(connection, record)
@@ -233,6 +234,7 @@ def _run(
                 event_count=index.rows - index.rejected,
                 rejected_by_reason=index.reasons,
                 late_count=detection.late_count(file),
+                events_by_hour=index.hours,
             )
 
 

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from clickstream_guardian.sources.lines import LineChunk, Progress, first_line, 
 
 _WORKERS = 2
 _READ_AHEAD = 2
+_HOUR_US = 3_600_000_000
 REJECTED = "rejected"
 
 
@@ -55,6 +56,7 @@ class SpoolIndex:
         rejected: rejected lines; in order ``time`` they take the first offsets.
         rows: non-blank lines, which is events plus rejections.
         reasons: rejected lines by reason code.
+        hours: events by UTC hour (``2014-04-07 10``); None in a spool that an earlier version left.
     """
 
     order: Order
@@ -62,6 +64,7 @@ class SpoolIndex:
     rejected: int
     rows: int
     reasons: dict[str, int]
+    hours: dict[str, int] | None
 
 
 class Spool:
@@ -77,6 +80,7 @@ class Spool:
             raw["rejected"],
             raw["rows"],
             raw["reasons"],
+            raw.get("hours"),
         )
 
     def part(self, name: str) -> pl.DataFrame:
@@ -137,7 +141,7 @@ def build_spool(
     for leftover in (folder, building):
         shutil.rmtree(leftover, ignore_errors=True)
     building.mkdir(parents=True)
-    layout = _layout(path, kind)
+    layout = file_layout(path, kind)
     writer = _Writer(building, kind, order)
     for decoded in _decoded(path, layout, received_at, max_rows, progress):
         if strict and decoded.rejections:
@@ -151,7 +155,12 @@ def build_spool(
     return Spool(folder, kind)
 
 
-def _layout(path: Path, kind: EventKind) -> Layout:
+def file_layout(path: Path, kind: EventKind) -> Layout:
+    """Which column of the file's lines is which field.
+
+    Raises:
+        UsageError: the header lacks a column.
+    """
     layout = detect_layout(kind, first_line(path))
     if missing := missing_columns(layout):
         raise UsageError(
@@ -244,6 +253,7 @@ class _Writer:
         self.folder, self.kind, self.order = folder, kind, order
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.hours: Counter[int] = Counter()
         self.hashes: list[pl.Series] = []
 
     def add(self, decoded: Decoded) -> None:
@@ -252,6 +262,8 @@ class _Writer:
             _append(self.folder / f"{REJECTED}.arrow", _rejection_frame(decoded.rejections))
         if not len(decoded.events):
             return
+        hours = decoded.events["occurred_at"].to_physical() // _HOUR_US
+        self.hours.update(dict(hours.value_counts().iter_rows()))
         if self.order is Order.TIME:
             self._add_days(decoded.events)
         else:
@@ -281,6 +293,7 @@ class _Writer:
             rejected,
             rejected + self.counts.total(),
             dict(sorted(self.reasons.items())),
+            {_hour(number): count for number, count in sorted(self.hours.items())},
         )
         (self.folder / "index.json").write_text(json.dumps(asdict(index)))
 
@@ -300,6 +313,10 @@ class _Writer:
             "row", ordinal=pl.int_range(pl.len(), dtype=pl.Int64).over("event_id", order_by="row")
         )
         rows.filter(pl.col("ordinal") > 0).write_ipc(self.folder / "repeats.arrow")
+
+
+def _hour(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * 3600, UTC):%Y-%m-%d %H}"
 
 
 def _rejection_frame(rejections: tuple[Rejection, ...]) -> pl.DataFrame:

@@ -21,6 +21,7 @@ class Lock(IntEnum):
 
     MIGRATION = 77_610_001
     ANOMALIES = 77_610_002
+    DEAD_LETTERS = 77_610_003
 
 
 def lock_for_transaction(connection: psycopg.Connection, lock: Lock) -> None:

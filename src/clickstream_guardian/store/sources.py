@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, null, select
 from sqlalchemy.dialects.postgresql import insert
 
 from clickstream_guardian.store.tables import sources
@@ -22,6 +22,8 @@ class SourceRecord:
         bytes: its size.
         received_at: the arrival time given to all its events; kept when it is begun again.
         first_lines: how many of its lines were asked for; None for all.
+        line_columns: which field each column of its lines is; None if it was not noted.
+        events_by_hour: events decoded, by UTC hour (``2014-04-07 10``), known once finished.
         total_lines, event_count, rejected_count, late_count: known once finished.
         rejected_by_reason: rejections by reason code.
         status: ``running`` or ``finished``.
@@ -34,6 +36,8 @@ class SourceRecord:
     replay_order: str
     received_at: datetime
     first_lines: int | None = None
+    line_columns: Sequence[str] | None = None
+    events_by_hour: Mapping[str, int] | None = None
     total_lines: int | None = None
     event_count: int | None = None
     rejected_count: int | None = None
@@ -55,6 +59,8 @@ def begin_source(connection: Connection, record: SourceRecord) -> SourceRecord:
         for name in ("source", "kind", "place", "bytes", "replay_order", "received_at")
     }
     given |= {"first_lines": record.first_lines, "status": "running"}
+    if record.line_columns is not None:
+        given["line_columns"] = list(record.line_columns)
     connection.execute(insert(sources).values(given).on_conflict_do_nothing())
     stored = get_source(connection, record.source)
     assert stored is not None
@@ -78,6 +84,7 @@ def finish_source(
     event_count: int,
     rejected_by_reason: Mapping[str, int],
     late_count: int,
+    events_by_hour: Mapping[str, int] | None = None,
 ) -> None:
     """Note that a source was read to its end; doing it again changes nothing but the counts."""
     connection.execute(
@@ -89,6 +96,7 @@ def finish_source(
             rejected_count=sum(rejected_by_reason.values()),
             rejected_by_reason=dict(rejected_by_reason),
             late_count=late_count,
+            events_by_hour=null() if events_by_hour is None else dict(events_by_hour),
             status="finished",
             finished_at=func.coalesce(sources.c.finished_at, func.now()),
         )

@@ -42,6 +42,8 @@ sources = Table(
     Column("replay_order", Text, nullable=False),
     Column("received_at", _instant, nullable=False),
     Column("first_lines", BigInteger),
+    Column("line_columns", JSONB),
+    Column("events_by_hour", JSONB),
     Column("total_lines", BigInteger),
     Column("event_count", BigInteger),
     Column("rejected_count", BigInteger),
@@ -189,6 +191,21 @@ status_snapshots = Table(
 )
 """What only a pipeline can see (the lake, the log), for whoever asks the database alone."""
 
+dead_letter_decisions = Table(
+    "dead_letter_decisions",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("decision", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("retry_offset", BigInteger, unique=True),
+    Column("replacement", Text),
+    Column("decided_at", _instant, nullable=False, server_default=_now),
+    CheckConstraint("decision IN ('retried', 'dropped')", name="decision_known"),
+)
+"""What was decided on rejected rows of the lake; a row without a decision is open."""
+
 METRIC_TABLES: tuple[str, ...] = (
     "daily_metrics",
     "session_funnel",
@@ -200,6 +217,7 @@ METRIC_VIEWS: tuple[str, ...] = ("popular_items",)
 SERVING_TABLES: tuple[str, ...] = (
     *("sources", "detector_checkpoints", "detector_positions", "anomaly_sessions"),
     *("rule_totals", "rule_sessions", "rule_buckets", "api_keys", "status_snapshots"),
+    "dead_letter_decisions",
     *METRIC_TABLES,
     *METRIC_VIEWS,
 )
