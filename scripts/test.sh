@@ -29,8 +29,10 @@ $bin/ruff check .
 $bin/mypy
 $bin/lint-imports
 $bin/python scripts/make_docs.py --check
-rooms="tests/unit tests/parity tests/property tests/scenarios"
+$bin/pytest --durations=15 tests/unit
+$bin/pytest -n 2 tests/property # nothing but processor time, and no server: two at once
+rest="tests/parity tests/scenarios"
 if [ "$what" = all ]; then
-  exec $bin/pytest --durations=15 $rooms tests/browser tests/cluster
+  exec $bin/pytest --durations=15 $rest tests/browser tests/cluster
 fi
-exec $bin/pytest --durations=15 -m "not browser and not cluster" $rooms
+exec $bin/pytest --durations=15 -m "not browser and not cluster" $rest
