@@ -104,6 +104,51 @@ class Settings(BaseSettings):
     bind_host: Annotated[str, Field(description="Address that API and dashboard bind.")] = (
         "127.0.0.1"
     )
+    alert_channels: Annotated[
+        SecretStr | None,
+        Field(
+            description="Where alerts go: addresses of Apprise with spaces between, tried in this "
+            "order; what none takes goes to `<home>/alerts.jsonl`."
+        ),
+    ] = None
+    alert_least_severity: Annotated[
+        Literal["low", "medium", "high", "critical"],
+        Field(description="What is less severe raises no alert."),
+    ] = "high"
+    alert_cooldown_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="Least time between two alerts of one rule and session (or subject).",
+        ),
+    ] = 900.0
+    alert_interval_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="Pause between two looks for alerts.")
+    ] = 5.0
+    alert_lag_messages: Annotated[
+        int, Field(ge=0, description="More messages yet to be judged than this raise an alert.")
+    ] = 100_000
+    alert_silent_seconds: Annotated[
+        float,
+        Field(gt=0, description="A live detector that writes nothing for so long raises an alert."),
+    ] = 120.0
+    alert_dead_letters_per_hour: Annotated[
+        int, Field(ge=0, description="More dead letters in an hour than this raise an alert.")
+    ] = 1000
+    alert_batch_due_hours: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=48,
+            description="Hours after midnight UTC by which the day before must be computed, where "
+            "events are live.",
+        ),
+    ] = 6.0
+    alert_pool_ratio: Annotated[
+        float,
+        Field(gt=0, le=1, description="Share of database connections in use that raises an alert."),
+    ] = 0.8
     cache_dir: Annotated[
         Path, Field(description="Folder that keeps downloaded servers between homes.")
     ] = Path("~/.cache/clickstream-guardian")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import pydantic_core
 from fastapi import APIRouter, Query, Request, Response
@@ -17,7 +16,7 @@ from clickstream_guardian.api.gauges import gauges
 from clickstream_guardian.api.parameters import NoParameters
 from clickstream_guardian.store import read_status
 from clickstream_guardian.store.read import BusyError, SlowQueryError, UnreachableError
-from clickstream_guardian.store.snapshots import PROGRESS
+from clickstream_guardian.store.system_status import system_status
 
 router = APIRouter(tags=["status"])
 
@@ -61,81 +60,3 @@ async def prometheus(request: Request, _: Annotated[NoParameters, Query()]) -> R
         headers={"Cache-Control": "no-store"},
         media_type=CONTENT_TYPE_LATEST,
     )
-
-
-def system_status(seen: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of ``/status``, from what ``read_status.status`` saw."""
-    lake = seen["snapshots"].get("lake")
-    events = _events(seen, lake)
-    positions = [_position(one, _ends(seen)) for one in seen["positions"]]
-    lags = [one["lag"] for one in positions if one["lag"] is not None]
-    return {
-        "at": seen["now"],
-        "newest_event_at": seen["newest_event_at"],
-        "lag": sum(lags) if lags else None,
-        "events": events,
-        "reconciliation": _reconciliation(seen, lake, events),
-        "batch": {
-            "newest_dt": seen["days"]["newest_dt"],
-            "day_count": seen["days"]["day_count"],
-            "last_finished_at": lake["updated_at"] if lake else None,
-            "dirty_days": lake["value"]["dirty_days"] if lake else None,
-        },
-        "positions": positions,
-        "detectors": _detectors(seen),
-        "sources": seen["sources"],
-    }
-
-
-def _events(seen: Mapping[str, Any], lake: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What came in: by the sources, or by the lake where a live log keeps no such records."""
-    totals, days = seen["totals"], seen["days"]
-    received, rejected = totals["lines"], totals["rejected"]
-    if lake and lake["value"]["received"] is not None:
-        received, rejected = lake["value"]["received"], lake["value"]["rejected"]
-    landed = lake["value"]["landed"] if lake else None
-    computed = bool(days["day_count"])
-    return {
-        "received": received,
-        "landed": landed if landed is not None or not computed else days["rows"],
-        "events": days["events"] if computed else None,
-        "duplicates": days["rows"] - days["events"] if computed else None,
-        "rejected": rejected,
-        "rejected_by_reason": seen["reasons"],
-        "late": totals["late"],
-    }
-
-
-def _reconciliation(
-    seen: Mapping[str, Any], lake: Mapping[str, Any] | None, events: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The balance when the lake was last seen; None while a source is still being read."""
-    if lake is None or seen["totals"]["running"]:
-        return None
-    difference = events["received"] - lake["value"]["landed"] - lake["value"]["rejected"]
-    return {
-        "balanced": difference == 0,
-        "difference": difference,
-        "checked_at": lake["updated_at"],
-    }
-
-
-def _ends(seen: Mapping[str, Any]) -> dict[tuple[str, int], int]:
-    """The log's ends, as the last who saw each noted it."""
-    noted = sorted(seen["snapshots"].values(), key=lambda one: one["updated_at"])
-    ends = [end for one in noted for end in one["value"].get("ends", ())]
-    return {(end["source"], end["partition"]): end["end_offset"] for end in ends}
-
-
-def _detectors(seen: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Live detection, bucket by bucket."""
-    found = {n: one for n, one in seen["snapshots"].items() if n.startswith(PROGRESS)}
-    shown = [one["value"] | {"updated_at": one["updated_at"]} for one in found.values()]
-    shown.sort(key=lambda one: (one["group"], one["bucket"]))
-    return [{name: v for name, v in one.items() if name != "ends"} for one in shown]
-
-
-def _position(position: Mapping[str, Any], ends: Mapping[tuple[str, int], int]) -> dict[str, Any]:
-    end = ends.get((position["source"], position["partition"]))
-    lag = None if end is None else max(0, end - position["next_offset"])
-    return {**position, "lag": 0 if position["ended"] else lag}

@@ -14,7 +14,17 @@ from typing import Annotated
 import typer
 
 from clickstream_guardian import __version__
-from clickstream_guardian.cli import cluster, deadletter, detect, lab, look, run, serve, upkeep
+from clickstream_guardian.cli import (
+    alerts,
+    cluster,
+    deadletter,
+    detect,
+    lab,
+    look,
+    run,
+    serve,
+    upkeep,
+)
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
 
@@ -33,6 +43,7 @@ lab.register(app)
 serve.register(app)
 upkeep.register(app)
 deadletter.register(app)
+alerts.register(app)
 cluster.register(app)
 
 

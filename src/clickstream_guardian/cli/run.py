@@ -187,7 +187,7 @@ def batch(
     """
     from clickstream_guardian.cli.opening import opened
     from clickstream_guardian.metrics.loader import find_metrics
-    from clickstream_guardian.pipelines.daily import compute_days, dirty_days
+    from clickstream_guardian.pipelines.daily import compute_days, dirty_days, outcome_noted
     from clickstream_guardian.pipelines.reconcile import note_lake
 
     days = asked_days(day, first, last, "--dirty" if dirty else None)
@@ -197,7 +197,7 @@ def batch(
     metrics = find_metrics(metric or ())
     common = shared(context)
     settings = _settings(batch_engine=engine)
-    with opened(settings, settings.batch_engine) as parts:
+    with opened(settings, settings.batch_engine) as parts, outcome_noted(parts.store):
         if days is None:
             days = [found for found in dirty_days(parts.store, parts.lake) if found < until]
         with _watching(common) as watching:

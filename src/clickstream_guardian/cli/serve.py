@@ -62,6 +62,9 @@ def serving(store: Store, settings: Settings, dashboard: bool) -> Iterator[dict[
             key = stack.enter_context(_key(store)) if config.keys_required else None
             board = stack.enter_context(start(api, settings.dashboard_port, api_key=key))
             links["Dashboard"] = board.url
+        from clickstream_guardian.cli.alerts import watching
+
+        stack.enter_context(watching(settings, store))
         yield links
 
 

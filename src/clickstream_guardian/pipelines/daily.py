@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from clickstream_guardian.engines.days import MetricEngine
+from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.store import Store, replace_days, stored_source_rows
+from clickstream_guardian.store.snapshots import save_batch_outcome
 
 Progress = Callable[[int], None]
 
@@ -48,6 +51,19 @@ def compute_days(
                 replace_days(connection, metric.name, done, part.rows[metric.name])
         if progress:
             progress(len(done))
+
+
+@contextmanager
+def outcome_noted(store: Store) -> Iterator[None]:
+    """Note in the database whether the body, a run of the daily metrics, ended well."""
+    try:
+        yield
+    except Exception as error:
+        with suppress(GuardianError), store.begin() as connection:
+            save_batch_outcome(connection, str(error) or type(error).__name__)
+        raise
+    with store.begin() as connection:
+        save_batch_outcome(connection, None)
 
 
 def lake_rows(lake: Lake) -> dict[date, int]:

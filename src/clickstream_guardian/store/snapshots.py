@@ -120,6 +120,23 @@ def save_log_ends(connection: Connection, ends: Sequence[LogEnd]) -> None:
     _save(connection, "log", {"ends": [asdict(end) for end in ends]})
 
 
+def save_batch_outcome(connection: Connection, error: str | None) -> None:
+    """Replace what the last run of the daily metrics ended with: None for success."""
+    _save(connection, "batch", {"error": error})
+
+
+def save_alert_change(connection: Connection, change: int) -> None:
+    """Replace the number of the last change of an anomaly that alerts have judged."""
+    _save(connection, "alerts", {"change": change})
+
+
+def load_alert_change(connection: Connection) -> int | None:
+    """The last change of an anomaly that alerts have judged; None before the first time."""
+    query = "SELECT value FROM status_snapshots WHERE name = 'alerts'"
+    found = driver_connection(connection).execute(query).fetchone()
+    return None if found is None else int(found[0]["change"])
+
+
 PROGRESS = "detector:"
 """The names of progress snapshots begin so."""
 

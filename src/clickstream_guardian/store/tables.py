@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -206,6 +207,39 @@ dead_letter_decisions = Table(
 )
 """What was decided on rejected rows of the lake; a row without a decision is open."""
 
+alert_history = Table(
+    "alert_history",
+    metadata,
+    Column("alert_id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("noticed_at", _instant, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("channel", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("delivered_at", _instant),
+    CheckConstraint(
+        "outcome IN ('pending', 'delivered', 'filed', 'silenced')", name="outcome_known"
+    ),
+    Index("alert_history_by_rule", "rule", "key", text("alert_id DESC")),
+)
+"""Every notice that was ever due, whether and how it went out."""
+
+alert_silences = Table(
+    "alert_silences",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("until_at", _instant, nullable=False),
+)
+"""Rules not to be told of; an empty key is every key."""
+
 METRIC_TABLES: tuple[str, ...] = (
     "daily_metrics",
     "session_funnel",
@@ -217,7 +251,7 @@ METRIC_VIEWS: tuple[str, ...] = ("popular_items",)
 SERVING_TABLES: tuple[str, ...] = (
     *("sources", "detector_checkpoints", "detector_positions", "anomaly_sessions"),
     *("rule_totals", "rule_sessions", "rule_buckets", "api_keys", "status_snapshots"),
-    "dead_letter_decisions",
+    *("dead_letter_decisions", "alert_history", "alert_silences"),
     *METRIC_TABLES,
     *METRIC_VIEWS,
 )

@@ -1,0 +1,1 @@
+"""Alerts: what is worth waking somebody for, told once, to whoever can be reached."""
