@@ -57,7 +57,9 @@ def timeline(found: views.Timeline, height: int = 220) -> Chart:
             color=alt.Color(
                 "rule:N",
                 title=None,
-                legend=alt.Legend(orient="top", offset=4, labelFontSize=12, symbolSize=80),
+                legend=alt.Legend(
+                    orient="top", columns=3, offset=4, labelFontSize=11, symbolSize=80
+                ),
             ),
             tooltip=[
                 alt.Tooltip("when:N", title="Windows starting"),

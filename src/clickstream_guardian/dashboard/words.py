@@ -25,6 +25,13 @@ def money(value: Decimal | None) -> str:
     return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def short_money(value: Decimal | None) -> str:
+    """An amount where room is scarce: from ten million on in millions."""
+    if value is None or abs(value) < 10_000_000:
+        return money(value)
+    return f"{value / 1_000_000:,.2f} M"
+
+
 def percent(ratio: Number | None, places: int = 1) -> str:
     """A ratio as per cent."""
     return NOTHING if ratio is None else f"{float(ratio) * 100:.{places}f} %"

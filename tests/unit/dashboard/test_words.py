@@ -25,6 +25,14 @@ def test_cents_only_below_a_thousand(value: str | None, text: str) -> None:
     assert words.money(None if value is None else Decimal(value)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), ("9999999.4", "9,999,999"), ("14539980", "14.54 M"), ("-20000000", "-20.00 M")],
+)
+def test_great_amounts_in_little_room(value: str | None, text: str) -> None:
+    assert words.short_money(None if value is None else Decimal(value)) == text
+
+
 def test_percent_of_nothing_is_a_dash() -> None:
     assert words.percent(None) == "–"
     assert words.percent(Decimal("0.0531"), 2) == "5.31 %"

@@ -28,7 +28,7 @@ KPIS = (
     Kpi("Sessions", lambda d: d.unique_sessions, lambda d: words.count(d.unique_sessions)),
     Kpi("Clicks", lambda d: d.total_clicks, lambda d: words.count(d.total_clicks)),
     Kpi("Purchases", lambda d: d.total_purchases, lambda d: words.count(d.total_purchases)),
-    Kpi("Revenue", lambda d: d.total_revenue, lambda d: words.money(d.total_revenue)),
+    Kpi("Revenue", lambda d: d.total_revenue, lambda d: words.short_money(d.total_revenue)),
     Kpi(
         "Conversion rate",
         lambda d: d.conversion_rate,
