@@ -16,6 +16,7 @@ import typer
 from clickstream_guardian import __version__
 from clickstream_guardian.cli import (
     alerts,
+    chaos,
     cluster,
     deadletter,
     detect,
@@ -44,6 +45,7 @@ serve.register(app)
 upkeep.register(app)
 deadletter.register(app)
 alerts.register(app)
+chaos.register(app)
 cluster.register(app)
 
 

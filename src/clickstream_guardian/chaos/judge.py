@@ -1,0 +1,107 @@
+"""What a disturbed run left, held against an undisturbed one, the source and the labels. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clickstream_guardian.chaos.observe import Sample
+
+_CONTROL = "control"
+_COMPARED = ("rule", "session_id", "window_start", "window_end", "measures", "severity", "status")
+
+
+@dataclass(frozen=True)
+class Times:
+    """Moments of a run, in seconds since watching began."""
+
+    fault: float
+    detected: float
+    lifted: float
+    restarted: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it.
+
+    Attributes:
+        detection_seconds: from the fault to the command's end with an error.
+        recovery_seconds: from the fault (a crash) or its lifting to the first new saved output.
+        lost, twice: events of the source that are not in the lake, or in it more than once.
+        wrong: anomalies missing, added or different beside the undisturbed run.
+        attacks_found, attacks_missed: labelled attack sessions that the undisturbed run found.
+    """
+
+    detection_seconds: float
+    recovery_seconds: float | None
+    lost: int
+    twice: int
+    wrong: int
+    attacks_found: int
+    attacks_missed: int
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing lost, doubled, wrong or missed, and it came back."""
+        harm = self.lost + self.twice + self.wrong + self.attacks_missed
+        return harm == 0 and self.recovery_seconds is not None
+
+
+def judge(
+    samples: Sequence[Sample],
+    times: Times,
+    balance: Mapping[str, Any],
+    anomalies: Mapping[str, Mapping[str, Any]],
+    expected: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, str],
+) -> Verdict:
+    """The verdict.
+
+    Args:
+        samples: the output over time.
+        times: when what happened.
+        balance: what ``guardian reconcile --json`` said.
+        anomalies: those found, by id.
+        expected: those of the undisturbed run.
+        labels: family by session.
+    """
+    attacks = {session for session, family in labels.items() if family != _CONTROL}
+    found = {row["session_id"] for row in anomalies.values()} & attacks
+    due = {row["session_id"] for row in expected.values()} & attacks
+    lost, twice = _offsets(balance)
+    return Verdict(
+        detection_seconds=round(times.detected - times.fault, 2),
+        recovery_seconds=_recovery(samples, times),
+        lost=lost,
+        twice=twice,
+        wrong=sum(
+            _said(anomalies.get(one)) != _said(expected.get(one)) for one in {*anomalies, *expected}
+        ),
+        attacks_found=len(found & due),
+        attacks_missed=len(due - found),
+    )
+
+
+def _recovery(samples: Sequence[Sample], times: Times) -> float | None:
+    before = max((s.judged for s in samples if s.at <= times.fault and s.judged), default=0)
+    since = max(times.fault, times.lifted)
+    after = [s.at for s in samples if s.at > times.restarted and s.judged and s.judged > before]
+    return round(after[0] - since, 2) if after else None
+
+
+def _offsets(balance: Mapping[str, Any]) -> tuple[int, int]:
+    """Lines that are nowhere in the lake, and lines that are there more than once."""
+    lost = twice = 0
+    for one in balance["imbalances"]:
+        if one["where"] == "offsets that are there":
+            lost += max(0, one["came_in"] - one["found"])
+        elif one["where"] == "offsets that are there twice":
+            twice += one["found"]
+    return lost, twice
+
+
+def _said(row: Mapping[str, Any] | None) -> list[Any] | None:
+    return None if row is None else [row[name] for name in _COMPARED]

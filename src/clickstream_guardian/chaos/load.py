@@ -1,0 +1,98 @@
+"""The load: the real command on a generated day, started again whenever it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clickstream_guardian.errors import GuardianError
+
+DAY = "2014-04-07"
+DAY_EVENTS = 240_000
+"""Events of a generated day at scale 1, about."""
+_DAY_SECONDS = 86_400
+_COMMAND = [sys.executable, "-c", "from clickstream_guardian.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A generated day, replayed so that it comes at a rate.
+
+    Attributes:
+        clicks: the day's clicks.
+        labels: its injected attacks.
+        speed: times faster than the day itself.
+        seconds: how long the replay takes.
+    """
+
+    clicks: Path
+    labels: Path
+    speed: float
+    seconds: float
+
+
+class Command:
+    """The command ``guardian`` in a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it in a process group of its own."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("GUARDIAN_", "DATABASE_"))}
+        return subprocess.Popen(
+            [*_COMMAND, *arguments],
+            env=kept | {"GUARDIAN_HOME": str(self.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+        """Run it to its end; what it printed.
+
+        Raises:
+            GuardianError: it ended with another exit code.
+        """
+        process = self.start(*arguments)
+        out, error = process.communicate()
+        if process.returncode not in codes:
+            raise GuardianError(f"`guardian {' '.join(arguments)}` failed: {error.strip()}")
+        return out
+
+    def anomalies(self) -> dict[str, dict[str, Any]]:
+        """Every anomaly by its id."""
+        lines = self.run("anomalies", "--json", "--limit", "100000").splitlines()
+        return {(row := json.loads(line))["anomaly_id"]: row for line in lines}
+
+    def reconcile(self) -> dict[str, Any]:
+        """What ``guardian reconcile`` found."""
+        found: dict[str, Any] = json.loads(self.run("reconcile", "--json", codes=(0, 1)))
+        return found
+
+
+def make_load(folder: Path, rate: int, seconds: float) -> Load:
+    """Generate a day of ``rate`` times ``seconds`` events, to be replayed in that time."""
+    data = folder / "data"
+    scale = rate * seconds / DAY_EVENTS
+    generate = ("generate", "--out", str(data), "--days", DAY, "--scale", f"{scale:.4f}")
+    Command(folder).run("--quiet", *generate, "--seed", "7")
+    files = data / "yoochoose-clicks.dat", data / "labels.csv"
+    if missing := [file for file in files if not file.exists()]:
+        raise GuardianError(f"{missing[0]}: was not generated; see `guardian generate --help`.")
+    return Load(*files, _DAY_SECONDS / seconds, seconds)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process group, whatever it does."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,136 @@
+"""A scenario from load to verdict; whatever interrupts it, nothing is left running or mounted."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+from clickstream_guardian.chaos.faults import Scenario, Victim, small_disk
+from clickstream_guardian.chaos.judge import Times, Verdict, judge
+from clickstream_guardian.chaos.load import Command, Load, make_load, stop
+from clickstream_guardian.chaos.observe import Observer, Sample
+from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.settings import Settings
+from clickstream_guardian.store import open_store
+
+_FAULT_AFTER = 0.4
+"""Share of the load that is judged when the fault comes."""
+_PATIENCE_SECONDS = 120.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scenario that was run."""
+
+    scenario: Scenario
+    rate: int
+    seconds: float
+    times: Times
+    samples: tuple[Sample, ...]
+    verdict: Verdict
+    complaint: str
+
+
+def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Outcome:
+    """Run a scenario in homes of its own, which are removed at its end.
+
+    Args:
+        scenario: which.
+        rate: events per second of the load.
+        seconds: how long the load takes undisturbed.
+        say: told what is being done.
+
+    Raises:
+        GuardianError: the load cannot be made, or the command does not come back.
+    """
+    with _folder() as folder, _home(folder / "home", scenario) as home:
+        say(f"Generating {rate * seconds:,.0f} events")
+        load = make_load(folder, rate, seconds)
+        say("An undisturbed run, to compare with")
+        calm = Command(folder / "calm")
+        calm.run("--quiet", "replay", "--clicks", str(load.clicks))
+        expected = calm.anomalies()
+        say(f"The load at {rate:,} events/s, and in its midst: {scenario.name}")
+        command = Command(home)
+        with open_store(Settings(home=home, database_url=None)) as store:
+            with Observer(store.catalog_uri) as observer:
+                times, complaint = _disturb(scenario, command, load, observer)
+            verdict = judge(
+                observer.samples,
+                times,
+                command.reconcile(),
+                command.anomalies(),
+                expected,
+                _labels(load.labels),
+            )
+        samples = tuple(observer.samples)
+        return Outcome(scenario, rate, seconds, times, samples, verdict, complaint)
+
+
+def _disturb(
+    scenario: Scenario, command: Command, load: Load, observer: Observer
+) -> tuple[Times, str]:
+    """Start the load, break it, start it again as a supervisor would, to its end."""
+    arguments = ("--quiet", "replay", "--clicks", str(load.clicks), "--speed", f"{load.speed:.1f}")
+    process = command.start(*arguments)
+    victim = Victim(command.home, process.pid)
+    try:
+        _wait_for_load(process, observer)
+        time.sleep(load.seconds * _FAULT_AFTER)
+        fault = observer.now()
+        scenario.inject(victim)
+        _, complaint = process.communicate(timeout=_PATIENCE_SECONDS)
+        detected = observer.now()
+    finally:
+        stop(process)
+        scenario.lift(victim)
+    lifted = observer.now() if scenario.small_disk else fault
+    restarted = observer.now()
+    command.run(*arguments)
+    if process.returncode == 0:
+        raise GuardianError(
+            f"{scenario.name}: the load had ended before the fault; make it longer."
+        )
+    said = [line for line in complaint.splitlines() if line.startswith("guardian: ")]
+    ended = observer.now()
+    return Times(fault, detected, lifted, restarted, ended), said[-1] if said else ""
+
+
+def _wait_for_load(process: Popen[str], observer: Observer) -> None:
+    """Until the first output is saved."""
+    deadline = observer.now() + _PATIENCE_SECONDS
+    while not observer.judged():
+        if process.poll() is not None or observer.now() > deadline:
+            _, error = process.communicate(timeout=5)
+            raise GuardianError(f"The load did not come up: {error.strip()}")
+        time.sleep(0.05)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="guardian-chaos-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _home(home: Path, scenario: Scenario) -> Iterator[Path]:
+    home.mkdir()
+    with small_disk(home) if scenario.small_disk else nullcontext():
+        yield home
+
+
+def _labels(path: Path) -> dict[str, str]:
+    with path.open(newline="") as file:
+        return {row["session_id"]: row["family"] for row in csv.DictReader(file)}
