@@ -86,10 +86,14 @@ def judge(
 
 
 def _recovery(samples: Sequence[Sample], times: Times) -> float | None:
-    before = max((s.judged for s in samples if s.at <= times.fault and s.judged), default=0)
+    """Until more is saved than was found saved after the fault; what was just saved is no output.
+
+    A command that has been started again needs longer to its first output than to the next sample.
+    """
     since = max(times.fault, times.lifted)
-    after = [s.at for s in samples if s.at > times.restarted and s.judged and s.judged > before]
-    return round(after[0] - since, 2) if after else None
+    after = [(s.at, s.judged) for s in samples if s.at > times.restarted and s.judged is not None]
+    new = [at for at, judged in after if judged > after[0][1]]
+    return round(new[0] - since, 2) if new else None
 
 
 def _offsets(balance: Mapping[str, Any]) -> tuple[int, int]:

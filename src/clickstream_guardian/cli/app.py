@@ -20,6 +20,7 @@ from clickstream_guardian.cli import (
     cluster,
     deadletter,
     detect,
+    doctor,
     lab,
     look,
     run,
@@ -46,6 +47,7 @@ upkeep.register(app)
 deadletter.register(app)
 alerts.register(app)
 chaos.register(app)
+doctor.register(app)
 cluster.register(app)
 
 

@@ -125,6 +125,13 @@ def save_batch_outcome(connection: Connection, error: str | None) -> None:
     _save(connection, "batch", {"error": error})
 
 
+def load_batch_error(connection: Connection) -> str | None:
+    """What the last run of the daily metrics failed of; None if it did not, or there was none."""
+    query = "SELECT value->>'error' FROM status_snapshots WHERE name = 'batch'"
+    found = driver_connection(connection).execute(query).fetchone()
+    return None if found is None else found[0]
+
+
 def save_alert_change(connection: Connection, change: int) -> None:
     """Replace the number of the last change of an anomaly that alerts have judged."""
     _save(connection, "alerts", {"change": change})
