@@ -101,7 +101,8 @@ def _disturb(
         )
     said = [line for line in complaint.splitlines() if line.startswith("guardian: ")]
     ended = observer.now()
-    return Times(fault, detected, lifted, restarted, ended), said[-1] if said else ""
+    last = said[-1].replace(str(command.home), "HOME") if said else ""
+    return Times(fault, detected, lifted, restarted, ended), last
 
 
 def _wait_for_load(process: Popen[str], observer: Observer) -> None:
