@@ -14,6 +14,7 @@ from pathlib import Path
 from clickstream_guardian.errors import GuardianError
 
 _DISK_MIB = 700
+_BLOCK_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,15 @@ def _filler(victim: Victim) -> Path:
 
 
 def _fill_disk(victim: Victim) -> None:
-    free = shutil.disk_usage(victim.home).free
-    with suppress(OSError), _filler(victim).open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free)
+    """Take every block, though others take some meanwhile."""
+    step, end = shutil.disk_usage(victim.home).free, 0
+    with _filler(victim).open("wb") as file:
+        while step >= _BLOCK_BYTES:
+            try:
+                os.posix_fallocate(file.fileno(), end, step)
+                end += step
+            except OSError:
+                step //= 2
 
 
 def _empty_disk(victim: Victim) -> None:
