@@ -47,9 +47,10 @@ def fill(url: str, size: Size = Size()) -> None:
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET maintenance_work_mem = '256MB'")
         _anomalies(connection, size)
+        _verdicts(connection)
         _daily(connection, size)
         _state(connection, size)
-        for table in (*_COUNTS, *_METRIC_TABLES, "anomaly_sessions"):
+        for table in (*_COUNTS, *_METRIC_TABLES, "anomaly_sessions", "session_verdicts"):
             connection.execute(f"VACUUM ANALYZE {table}")
 
 
@@ -119,6 +120,20 @@ _ANOMALIES = f"""
         ) AS events
     ) AS samples
 """
+
+
+def _verdicts(connection: psycopg.Connection) -> None:
+    connection.execute("TRUNCATE session_verdicts")
+    connection.execute(
+        """
+        INSERT INTO session_verdicts (session_id, verdict, score, rules, first_flagged_at,
+                                      last_flagged_at)
+        SELECT session_id, CASE WHEN mod(session_id::bigint, 4) = 0 THEN 'suspect'
+                                ELSE 'abusive' END,
+               0.9, jsonb_agg(DISTINCT rule), min(first_crossed_at), max(first_crossed_at)
+        FROM anomaly_sessions WHERE status <> 'withdrawn' GROUP BY session_id
+        """
+    )
 
 
 def _daily(connection: psycopg.Connection, size: Size) -> None:

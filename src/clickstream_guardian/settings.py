@@ -98,6 +98,21 @@ class Settings(BaseSettings):
     api_streams: Annotated[
         int, Field(ge=1, le=10_000, description="Most streams of changes open at once.")
     ] = 50
+    decisions_mode: Annotated[
+        Literal["shadow", "enforce"],
+        Field(
+            description="Whether `/decisions` is meant to be acted on: in `shadow` its plain list "
+            "is comments alone."
+        ),
+    ] = "shadow"
+    decision_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=31_536_000,
+            description="Event time that a decision lives after its session was last flagged.",
+        ),
+    ] = 3600
     dashboard_port: Annotated[int, Field(ge=0, le=65535, description="Port of the dashboard.")] = (
         8501
     )

@@ -57,7 +57,7 @@ async def types(request: Request, _: Annotated[NoParameters, Query()]) -> Respon
 @router.get("/timeline", response_model=models.Timeline)
 async def timeline(request: Request, asked: Annotated[TimelineParameters, Query()]) -> Response:
     """Anomalies per bucket of time and rule, empty buckets included."""
-    as_of = epoch_seconds(asked.as_of or await _newest_event(reader_of(request)))
+    as_of = epoch_seconds(asked.as_of or await newest_event(reader_of(request)))
     stretch = Stretch.up_to(as_of, asked.hours, BUCKET_SECONDS[asked.bucket])
     rows = await reader_of(request).rows(
         read_anomalies.timeline(instant(stretch.start), instant(stretch.end), stretch.bucket)
@@ -136,7 +136,7 @@ async def _page(
     return found, f'"{write_cursor(window_start, last["anomaly_id"])}"'
 
 
-async def _newest_event(reader: Reader) -> datetime:
+async def newest_event(reader: Reader) -> datetime:
     """The data's clock; where there is no data, now."""
     found = await reader.row(read_status.newest_event())
     return found[0] if found and found[0] else datetime.now(UTC)

@@ -23,10 +23,24 @@ class Holds(StrEnum):
     NOW = "private, no-cache"
 
 
-def json_answer(request: Request, body: bytes, holds: Holds = Holds.NOW) -> Response:
-    """The body, or 304 where the client has it."""
+def json_answer(
+    request: Request,
+    body: bytes,
+    holds: Holds = Holds.NOW,
+    media_type: str = "application/json",
+    vary: str = "Accept-Encoding",
+) -> Response:
+    """The body, or 304 where the client has it.
+
+    Args:
+        request: what was asked.
+        body: the whole answer.
+        holds: how long it may be used again.
+        media_type: what the body is, where it is no JSON.
+        vary: request headers that choose between answers.
+    """
     tag = f'W/"{xxhash.xxh3_64_hexdigest(body)}"'
-    headers = {"ETag": tag, "Cache-Control": holds.value, "Vary": "Accept-Encoding"}
+    headers = {"ETag": tag, "Cache-Control": holds.value, "Vary": vary}
     given = request.headers
     if _has(given.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
@@ -34,7 +48,7 @@ def json_answer(request: Request, body: bytes, holds: Holds = Holds.NOW) -> Resp
         headers["Content-Encoding"] = "gzip"
         packing = zlib.compressobj(1, wbits=_GZIP)
         body = packing.compress(body) + packing.flush()
-    return Response(body, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type=media_type)
 
 
 def json_list(texts: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from clickstream_guardian import __version__
-from clickstream_guardian.api import anomalies, daily, items, pages, status
+from clickstream_guardian.api import anomalies, daily, items, pages, status, verdicts
 from clickstream_guardian.api.config import ApiConfig
 from clickstream_guardian.api.context import Context
 from clickstream_guardian.api.document import describe
@@ -28,6 +28,7 @@ and may be kept for five minutes.
 """
 _TAGS = [
     {"name": "anomalies", "description": "Sessions that a rule found abusive, with evidence."},
+    {"name": "verdicts", "description": "What is to be thought of a session, and done about it."},
     {"name": "daily metrics", "description": "The business numbers of each UTC day."},
     {"name": "items", "description": "Popular and trending items, categories."},
     {"name": "status", "description": "How Guardian itself is doing."},
@@ -64,7 +65,8 @@ def create_app(config: ApiConfig, reader: Reader | None = None) -> FastAPI:
         lifespan=running,
     )
     app.state.context = Context(config, reader, measures, feed)
-    for router in (anomalies.router, daily.router, items.router, status.router, pages.router):
+    rooms = (anomalies, verdicts, daily, items, status, pages)
+    for router in (room.router for room in rooms):
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice
     handle_problems(app)
     app.openapi = lambda: describe(app, config)  # type: ignore[method-assign]

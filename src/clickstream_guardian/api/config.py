@@ -21,6 +21,8 @@ class ApiConfig:
         most_streams: streams of changes open at once; the next is refused.
         poll_seconds: how often the database is asked for changes while a stream is open.
         heartbeat_seconds: longest silence on a stream.
+        decisions_enforced: whether machines are meant to act on decisions.
+        decision_seconds: how long a decision lives after its session was last flagged.
         stream_seconds: age at which a stream is closed; its client resumes.
     """
 
@@ -34,6 +36,8 @@ class ApiConfig:
     poll_seconds: float = 0.2
     heartbeat_seconds: float = 15.0
     stream_seconds: float = 3600.0
+    decisions_enforced: bool = False
+    decision_seconds: int = 3600
 
     def __post_init__(self) -> None:
         """Require keys wherever others can reach the port."""

@@ -203,6 +203,94 @@ class SessionAnomalies(Answer):
     next_cursor: NextCursor
 
 
+class SessionEvidence(Answer):
+    """What one rule holds against a session."""
+
+    rule: RuleName
+    severity: Severity = Field(description="Of its newest anomaly.", examples=["high"])
+    anomaly_count: Count = Field(description="Its anomalies, withdrawn left out.", examples=[3])
+    explanation: str = Field(
+        description="The newest one in words.", examples=["61 clicks in 10 seconds"]
+    )
+
+
+class SessionMoment(Answer):
+    """One anomaly on a session's timeline; `/anomalies/{session_id}` has its evidence."""
+
+    at: Instant = Field(description="Event time at which its condition first held.")
+    rule: RuleName
+    severity: Severity = Field(description="How bad the rule calls it.", examples=["high"])
+    status: Status = Field(description="How settled it is.", examples=["final"])
+    explanation: str = Field(
+        description="The reason in words.", examples=["61 clicks in 10 seconds"]
+    )
+    anomaly_id: str = Field(description="Its id.", examples=["0b4e7fbd3a0c9be1b52f6cf6b0f1c2d3"])
+
+
+VerdictName = Literal["clean", "suspect", "abusive"]
+Score = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="1 - product of (1 - weight) over the different rules that count.",
+        examples=[0.9],
+    ),
+]
+
+
+class Session(Answer):
+    """The verdict on a session, what it rests on, and how it came about."""
+
+    session_id: SessionId
+    verdict: VerdictName = Field(
+        description="`suspect` is worth a look, `abusive` as good as certain.",
+        examples=["abusive"],
+    )
+    score: Score
+    rules: list[str] = Field(description="Rules that count.", examples=[["HIGH_FREQUENCY"]])
+    first_flagged_at: Instant | None = Field(description="When the first of them first held.")
+    last_flagged_at: Instant | None = Field(description="When one of them last began to hold.")
+    allowed_by: str | None = Field(
+        description="Why the allow-list sets it all aside; null where it does not.",
+        examples=["our own price check"],
+    )
+    revision: int = Field(description="Grows with each change of the verdict.", ge=0, examples=[1])
+    updated_at: Instant = Field(description="When it last changed, by the database's clock.")
+    evidence: list[SessionEvidence] = Field(
+        description="Every rule that found something, those that do not count too, by name."
+    )
+    timeline: list[SessionMoment] = Field(
+        description="The newest 100 anomalies, oldest first, withdrawn left out."
+    )
+
+
+class Decision(Answer):
+    """What to do about one session, and for how long."""
+
+    session_id: SessionId
+    action: Literal["challenge", "block"] = Field(
+        description="`challenge` a suspect session, `block` an abusive one.", examples=["block"]
+    )
+    score: Score
+    rules: list[str] = Field(description="Rules that count.", examples=[["HIGH_FREQUENCY"]])
+    flagged_at: Instant = Field(description="When one of them last began to hold.")
+    expires_at: Instant = Field(description="When the decision ends, unless flagged again.")
+    time_to_live_seconds: float = Field(
+        description="From `as_of` to `expires_at`.", ge=0, examples=[3212.5]
+    )
+
+
+class Decisions(Answer):
+    """The decisions that live at a moment, newest first."""
+
+    mode: Literal["shadow", "enforce"] = Field(
+        description="`shadow`: look, do not act.", examples=["shadow"]
+    )
+    as_of: Instant = Field(description="The moment: as asked for, or the newest event time.")
+    decisions: list[Decision]
+
+
 class AnomalyType(Answer):
     """What one rule has found, withdrawn anomalies left out."""
 

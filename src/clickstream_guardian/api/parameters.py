@@ -125,6 +125,20 @@ class SessionParameters(Parameters):
     cursor: Cursor | None = None
 
 
+class DecisionParameters(Parameters):
+    """Which decisions, and in what form."""
+
+    action: Literal["challenge", "block"] | None = Field(None, description="Only this action.")
+    as_of: InstantText | None = Field(
+        None, description="The moment; the newest event time without it."
+    )
+    format: Literal["json", "list"] | None = Field(
+        None,
+        description="`list` is plain text, a session id per line; without it `Accept` decides.",
+    )
+    limit: int = Field(1000, ge=1, le=10_000, description="Most decisions; the newest are kept.")
+
+
 Bucket = Literal["10s", "30s", "1m", "5m", "15m", "30m", "1h", "6h", "1d"]
 BUCKET_SECONDS: dict[str, int] = {
     **{"10s": 10, "30s": 30, "1m": 60, "5m": 300, "15m": 900, "30m": 1800},
@@ -213,3 +227,8 @@ def epoch_seconds(at: datetime) -> int:
     """Whole seconds since 1970, rounded down; the ends of the calendar are kept years away."""
     lowest, highest = ((end - EPOCH).total_seconds() for end in (_EARLIEST, _LATEST))
     return int(min(max((at - EPOCH).total_seconds(), lowest), highest) // 1)
+
+
+def within_calendar(at: datetime) -> datetime:
+    """The instant, or the nearest one that lies years away from the ends of the calendar."""
+    return min(max(at, _EARLIEST), _LATEST)

@@ -70,9 +70,10 @@ def _route(path: str, operation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _answer(operation: Mapping[str, Any]) -> str:
-    ((media_type, content),) = operation["responses"]["200"]["content"].items()
-    reference = content["schema"].get("$ref")
-    return _link(reference) if reference else f"`{media_type}`"
+    return " or ".join(
+        _link(content["schema"]["$ref"]) if "$ref" in content["schema"] else f"`{media_type}`"
+        for media_type, content in operation["responses"]["200"]["content"].items()
+    )
 
 
 def _model(name: str, schema: Mapping[str, Any]) -> Iterator[str]:

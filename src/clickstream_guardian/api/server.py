@@ -34,6 +34,8 @@ def api_config(settings: Settings, reader_url: str) -> ApiConfig:
         requests_per_second=settings.api_requests_per_second,
         burst=max(1, round(2 * settings.api_requests_per_second)),
         most_streams=settings.api_streams,
+        decisions_enforced=settings.decisions_mode == "enforce",
+        decision_seconds=settings.decision_seconds,
     )
 
 

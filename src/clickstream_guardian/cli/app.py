@@ -16,6 +16,7 @@ import typer
 from clickstream_guardian import __version__
 from clickstream_guardian.cli import (
     alerts,
+    allow,
     chaos,
     cluster,
     deadletter,
@@ -48,6 +49,7 @@ deadletter.register(app)
 alerts.register(app)
 chaos.register(app)
 doctor.register(app)
+allow.register(app)
 cluster.register(app)
 
 

@@ -189,6 +189,7 @@ def batch(
     from clickstream_guardian.metrics.loader import find_metrics
     from clickstream_guardian.pipelines.daily import compute_days, dirty_days, outcome_noted
     from clickstream_guardian.pipelines.reconcile import note_lake
+    from clickstream_guardian.store.verdicts import judge_all
 
     days = asked_days(day, first, last, "--dirty" if dirty else None)
     if before is not None and not dirty:
@@ -198,6 +199,8 @@ def batch(
     common = shared(context)
     settings = _settings(batch_engine=engine)
     with opened(settings, settings.batch_engine) as parts, outcome_noted(parts.store):
+        with parts.store.begin() as connection:
+            judge_all(connection, parts.detector.shadow_rules)
         if days is None:
             days = [found for found in dirty_days(parts.store, parts.lake) if found < until]
         with _watching(common) as watching:

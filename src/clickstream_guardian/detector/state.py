@@ -18,7 +18,7 @@ import polars as pl
 
 from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
-from clickstream_guardian.rules.model import Rule
+from clickstream_guardian.rules.model import Mode, Rule
 
 Counts = npt.NDArray[np.int32]
 LOG_SCHEMA: dict[str, pl.DataType] = {
@@ -212,6 +212,11 @@ class DetectorConfig:
     lateness_us: int = 10_000_000
     idle_us: int = 300_000_000
     sample_size: int = 100
+
+    @cached_property
+    def shadow_rules(self) -> frozenset[str]:
+        """Names of the rules that count towards no verdict."""
+        return frozenset(rule.name for rule in self.rules if rule.mode is Mode.SHADOW)
 
     @cached_property
     def running(self) -> tuple[Rule, ...]:

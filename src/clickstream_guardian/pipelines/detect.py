@@ -111,10 +111,11 @@ class Judge:
         Raises:
             CheckpointConflictError: another process detects for the group.
         """
-        upsert_anomalies(connection, anomalies, self.group)
+        shadow = self.config.shadow_rules
+        upsert_anomalies(connection, anomalies, self.group, shadow)
         settled_us = self.state.settled_us
         if settled_us != self._withdrawn_us:
-            withdraw_forgotten(connection, to_instant(settled_us), self.group)
+            withdraw_forgotten(connection, to_instant(settled_us), self.group, shadow)
         save_checkpoint(connection, self._checkpoint(), self.generation)
 
     def saved(self) -> None:

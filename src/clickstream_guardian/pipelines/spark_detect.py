@@ -224,7 +224,7 @@ class SparkDetection:
         with self._store.begin() as connection:
             for outcome in outcomes:
                 group = checkpoint_group(self._where.group, outcome.bucket)
-                upsert_anomalies(connection, outcome.anomalies, group)
+                upsert_anomalies(connection, outcome.anomalies, group, self._config.shadow_rules)
             for outcome in outcomes:
                 self._save_bucket(connection, outcome)
             for noted in progress.values():
@@ -233,7 +233,8 @@ class SparkDetection:
     def _save_bucket(self, connection: Connection, outcome: Outcome) -> None:
         group = checkpoint_group(self._where.group, outcome.bucket)
         if outcome.settled_us != self._points[outcome.bucket].settled_us:
-            withdraw_forgotten(connection, to_instant(outcome.settled_us), group)
+            settled_at = to_instant(outcome.settled_us)
+            withdraw_forgotten(connection, settled_at, group, self._config.shadow_rules)
         checkpoint = self._checkpoint(
             outcome.bucket, outcome.settled_us, outcome.partitions, outcome.resume
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import LiteralString, NamedTuple
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.store.advisory import Lock, lock_for_transaction
 from clickstream_guardian.store.driver import driver_connection
+from clickstream_guardian.store.verdicts import settle_sessions, settle_verdicts
 
 _CHUNK = 5_000  # anomalies whose text is held in memory at once
 _COLUMNS = (
@@ -46,17 +47,22 @@ class UpsertCounts:
 
 
 def upsert_anomalies(
-    connection: Connection, anomalies: Iterable[Anomaly], group: str = ""
+    connection: Connection,
+    anomalies: Iterable[Anomaly],
+    group: str = "",
+    shadow: Container[str] = (),
 ) -> UpsertCounts:
     """Insert anomalies, or replace those that differ, in the caller's transaction.
 
-    Of an anomaly given twice the last holds. Writers wait for each other until their transactions
-    end, so that change ids become visible in their order; write anomalies before other rows.
+    The verdicts on their sessions follow. Of an anomaly given twice the last holds. Writers wait
+    for each other until their transactions end, so that change ids become visible in their order;
+    write anomalies before other rows.
 
     Args:
         connection: where.
         anomalies: what was found.
         group: the checkpoint's group that says so; it alone may withdraw them as forgotten.
+        shadow: names of rules that count towards no verdict.
     """
     rows = list({_key(row): row for row in anomalies}.values())
     counts = UpsertCounts(0, 0, 0)
@@ -67,10 +73,17 @@ def upsert_anomalies(
     _ensure_partitions(driver, (row.window_start for row in rows))
     for start in range(0, len(rows), _CHUNK):
         counts += _upsert(driver, rows[start : start + _CHUNK], group)
+    if counts.inserted or counts.changed:
+        settle_verdicts(driver, rows, shadow)
     return counts
 
 
-def withdraw_forgotten(connection: Connection, settled_at: datetime | None, group: str = "") -> int:
+def withdraw_forgotten(
+    connection: Connection,
+    settled_at: datetime | None,
+    group: str = "",
+    shadow: Container[str] = (),
+) -> int:
     """Withdraw a group's previews whose windows have closed without a word from its detector.
 
     After a crash the detector rebuilds its windows and may find that one it had announced no
@@ -80,6 +93,7 @@ def withdraw_forgotten(connection: Connection, settled_at: datetime | None, grou
         connection: where; in the caller's transaction, after its upsert.
         settled_at: every window of the group that ends by then is final; None when none is.
         group: whose previews.
+        shadow: names of rules that count towards no verdict.
 
     Returns:
         How many rows were withdrawn.
@@ -88,7 +102,9 @@ def withdraw_forgotten(connection: Connection, settled_at: datetime | None, grou
         return 0
     driver = driver_connection(connection)
     lock_for_transaction(driver, Lock.ANOMALIES)
-    return driver.execute(_WITHDRAW, (settled_at, group)).rowcount
+    withdrawn = [name for (name,) in driver.execute(_WITHDRAW, (settled_at, group))]
+    settle_sessions(driver, withdrawn, shadow)
+    return len(withdrawn)
 
 
 def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly], group: str) -> UpsertCounts:
@@ -252,4 +268,5 @@ _WITHDRAW = """
     SET status = 'withdrawn', fingerprint = '', updated_at = now(),
         change_id = nextval('anomaly_changes')
     WHERE status = 'open' AND window_end <= %s AND detected_by = %s
+    RETURNING session_id
 """

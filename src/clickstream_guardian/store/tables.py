@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -240,6 +241,42 @@ alert_silences = Table(
 )
 """Rules not to be told of; an empty key is every key."""
 
+session_verdicts = Table(
+    "session_verdicts",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("rules", JSONB, nullable=False),
+    Column("first_flagged_at", _instant),
+    Column("last_flagged_at", _instant),
+    Column("allowed_by", Text),
+    Column("revision", BigInteger, nullable=False, server_default=text("1")),
+    Column("updated_at", _instant, nullable=False, server_default=_now),
+    CheckConstraint("verdict IN ('clean', 'suspect', 'abusive')", name="verdict_known"),
+    Index(
+        "session_verdicts_flagged",
+        text("last_flagged_at DESC"),
+        "session_id",
+        postgresql_where=text("verdict <> 'clean'"),
+    ),
+)
+"""One row per session that ever had an anomaly, kept by whoever writes anomalies. ``revision``
+counts what changed of the verdict; a later anomaly by the same rules moves ``last_flagged_at``
+alone."""
+
+allow_list = Table(
+    "allow_list",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("until_at", _instant),
+    Column("added_at", _instant, nullable=False, server_default=_now),
+    CheckConstraint("kind IN ('session', 'item')", name="kind_known"),
+)
+"""What counts towards no verdict, why, and until when (missing: until it is removed)."""
+
 METRIC_TABLES: tuple[str, ...] = (
     "daily_metrics",
     "session_funnel",
@@ -252,6 +289,7 @@ SERVING_TABLES: tuple[str, ...] = (
     *("sources", "detector_checkpoints", "detector_positions", "anomaly_sessions"),
     *("rule_totals", "rule_sessions", "rule_buckets", "api_keys", "status_snapshots"),
     *("dead_letter_decisions", "alert_history", "alert_silences"),
+    *("session_verdicts", "allow_list"),
     *METRIC_TABLES,
     *METRIC_VIEWS,
 )

@@ -24,6 +24,8 @@ PATHS = {
     "/anomalies/types": "/anomalies/types",
     "/anomalies/timeline": "/anomalies/timeline",
     "/anomalies/{session_id:path}": "/anomalies/42?limit=1",
+    "/sessions/{session_id:path}": "/sessions/42",
+    "/decisions": "/decisions",
     "/metrics/daily": "/metrics/daily",
     "/metrics/daily/{date}": "/metrics/daily/2014-04-07",
     "/metrics/funnel/{date}": "/metrics/funnel/2014-04-07",

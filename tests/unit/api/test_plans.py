@@ -23,7 +23,13 @@ from clickstream_guardian.store.read import SESSION_SETTINGS, Query, Reader, Rea
 SIZE = Size(anomalies=1_000_000, days=60, items=4_000, categories=100)
 DAY = str(last_day(SIZE))
 PAST = DAY[:-2] + "10"
-LARGE = ("anomaly_sessions", "rule_sessions", "item_daily", "popular_categories")
+LARGE = (
+    "anomaly_sessions",
+    "session_verdicts",
+    "rule_sessions",
+    "item_daily",
+    "popular_categories",
+)
 PATHS = [
     "/anomalies",
     "/anomalies?rule=BOT_LIKE",
@@ -37,6 +43,9 @@ PATHS = [
     "/anomalies/types",
     "/anomalies/timeline",
     "/anomalies/1000777",
+    "/sessions/1000777",
+    "/decisions",
+    "/decisions?action=block&format=list",
     "/metrics/daily",
     f"/metrics/daily?start_date={PAST}&end_date={DAY}",
     f"/metrics/daily/{DAY}",
@@ -150,6 +159,7 @@ def test_no_path_of_the_document_is_left_out() -> None:
     paths = create_app(ApiConfig(ReaderConfig("postgresql://u@/d"))).openapi()["paths"]
     asked = {path.partition("?")[0].replace(DAY, "{date}") for path in PATHS}
     asked = {path.replace("/anomalies/1000777", "/anomalies/{session_id}") for path in asked}
+    asked = {path.replace("/sessions/1000777", "/sessions/{session_id}") for path in asked}
     assert set(paths) == asked | NO_DATABASE | {"/anomalies/stream"}
 
 

@@ -1,0 +1,104 @@
+"""Commands of the allow-list: add, list, remove. Verdicts follow at once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clickstream_guardian.cli.alerts import parse_duration
+from clickstream_guardian.cli.context import shared
+from clickstream_guardian.cli.plain import plain
+from clickstream_guardian.errors import UsageError
+from clickstream_guardian.settings import Settings, load_settings
+from clickstream_guardian.verdicts.allow import AllowEntry, AllowKind
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+allow_app = typer.Typer(help="What is put up with, why, and until when.", no_args_is_help=True)
+
+Kind = Annotated[AllowKind, typer.Argument(help="session, or item (whatever is done on it).")]
+Value = Annotated[str, typer.Argument(help="Its id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.add_typer(allow_app, name="allow")
+
+
+@allow_app.command("add")
+def add(
+    context: typer.Context,
+    kind: Kind,
+    value: Value,
+    reason: Annotated[str, typer.Option(help="Why; the verdict shows it.")],
+    for_: Annotated[
+        str | None, typer.Option("--for", help="How long: 2h, 30d; without it until removed.")
+    ] = None,
+) -> None:
+    """Allow a session, or what lies on an item alone; it wins over every rule, from now on.
+
+    Example: [bold]guardian allow add session 1436623 --reason "our price check" --for 30d[/]
+    """
+    from clickstream_guardian.cli.opening import opened_store
+    from clickstream_guardian.store.verdicts import save_allowed
+
+    if not reason.strip() or "\0" in reason + value or not value:
+        raise UsageError("An entry needs an id and a reason: give both as text.")
+    until = None if for_ is None else datetime.now(UTC) + parse_duration(for_)
+    settings = load_settings()
+    with opened_store(settings) as store, store.begin() as connection:
+        save_allowed(connection, AllowEntry(kind, value, reason.strip(), until))
+        _judge(connection, settings)
+    ends = "it is removed" if until is None else plain(until)
+    shared(context).screen.print(f"{kind} {value} is allowed until {ends}.", markup=False)
+
+
+@allow_app.command("list")
+def list_(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """All entries, those that have expired too."""
+    from clickstream_guardian.cli.opening import opened_store
+    from clickstream_guardian.cli.screen import table
+    from clickstream_guardian.store.verdicts import list_allowed
+
+    with opened_store(load_settings()) as store, store.begin() as connection:
+        entries = list_allowed(connection)
+    if as_json:
+        for one in entries:
+            typer.echo(json.dumps({name: plain(value) for name, value in vars(one).items()}))
+        return
+    rows = [
+        (str(one.kind), one.value, one.reason, plain(one.until_at) if one.until_at else "removed")
+        for one in entries
+    ]
+    shared(context).screen.print(table("Allowed", ["kind", "id", "reason", "until"], rows))
+
+
+@allow_app.command("remove")
+def remove(context: typer.Context, kind: Kind, value: Value) -> None:
+    """Allow it no longer; its anomalies count again at once.
+
+    Example: [bold]guardian allow remove session 1436623[/]
+    """
+    from clickstream_guardian.cli.opening import opened_store
+    from clickstream_guardian.store.verdicts import remove_allowed
+
+    settings = load_settings()
+    with opened_store(settings) as store, store.begin() as connection:
+        if not remove_allowed(connection, kind, value):
+            raise UsageError(f"{kind} {value!r} is not allowed; `guardian allow list` shows what.")
+        _judge(connection, settings)
+    shared(context).screen.print(f"{kind} {value} is allowed no longer.", markup=False)
+
+
+def _judge(connection: Connection, settings: Settings) -> None:
+    from clickstream_guardian.cli.opening import detector_config
+    from clickstream_guardian.store.verdicts import judge_all
+
+    judge_all(connection, detector_config(settings).shadow_rules)

@@ -1,0 +1,25 @@
+"""The allow-list by the command: a verdict is taken back at once, and comes again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conftest import Guardian
+
+
+def test_an_allowed_session_is_clean_until_the_entry_is_removed(
+    guardian: Guardian, small_shop: Path
+) -> None:
+    guardian.run("replay", "--clicks", str(small_shop / "yoochoose-clicks.dat"))
+    query = "SELECT session_id FROM anomalies WHERE severity IN ('high', 'critical') LIMIT 1"
+    session = str(guardian.rows(query)[0]["session_id"])
+    told = guardian.run("allow", "add", "session", session, "--reason", "[ours]", "--for", "1d")
+    assert f"session {session} is allowed until " in told.stdout
+    (entry,) = map(json.loads, guardian.run("allow", "list", "--json").stdout.splitlines())
+    assert (entry["kind"], entry["value"], entry["reason"]) == ("session", session, "[ours]")
+    assert "[ours]" in guardian.run("allow", "list").stdout
+    guardian.run("allow", "remove", "session", session)
+    assert guardian.run("allow", "list", "--json").stdout == ""
+    gone = guardian.run("allow", "remove", "session", session, code=2)
+    assert "guardian allow list" in gone.stderr
