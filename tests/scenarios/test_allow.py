@@ -1,4 +1,4 @@
-"""The allow-list by the command: a verdict is taken back at once, and comes again."""
+"""The allow-list by the command; what it does to verdicts is shown beside the store."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 from .conftest import Guardian
 
 
-def test_an_allowed_session_is_clean_until_the_entry_is_removed(
-    guardian: Guardian, small_shop: Path
-) -> None:
+def test_an_entry_is_added_listed_and_removed(guardian: Guardian, small_shop: Path) -> None:
     guardian.run("replay", "--clicks", str(small_shop / "yoochoose-clicks.dat"))
     query = "SELECT session_id FROM anomalies WHERE severity IN ('high', 'critical') LIMIT 1"
     session = str(guardian.rows(query)[0]["session_id"])

@@ -53,8 +53,7 @@ def add(
     with opened_store(settings) as store, store.begin() as connection:
         save_allowed(connection, AllowEntry(kind, value, reason.strip(), until))
         _judge(connection, settings)
-    ends = "it is removed" if until is None else plain(until)
-    shared(context).screen.print(f"{kind} {value} is allowed until {ends}.", markup=False)
+    shared(context).screen.print(f"{kind} {value} is allowed until {_end(until)}.", markup=False)
 
 
 @allow_app.command("list")
@@ -63,6 +62,8 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """All entries, those that have expired too."""
+    from rich.text import Text
+
     from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.cli.screen import table
     from clickstream_guardian.store.verdicts import list_allowed
@@ -74,8 +75,7 @@ def list_(
             typer.echo(json.dumps({name: plain(value) for name, value in vars(one).items()}))
         return
     rows = [
-        (str(one.kind), one.value, one.reason, plain(one.until_at) if one.until_at else "removed")
-        for one in entries
+        (str(one.kind), Text(one.value), Text(one.reason), _end(one.until_at)) for one in entries
     ]
     shared(context).screen.print(table("Allowed", ["kind", "id", "reason", "until"], rows))
 
@@ -95,6 +95,10 @@ def remove(context: typer.Context, kind: Kind, value: Value) -> None:
             raise UsageError(f"{kind} {value!r} is not allowed; `guardian allow list` shows what.")
         _judge(connection, settings)
     shared(context).screen.print(f"{kind} {value} is allowed no longer.", markup=False)
+
+
+def _end(until: datetime | None) -> str:
+    return "it is removed" if until is None else str(plain(until))
 
 
 def _judge(connection: Connection, settings: Settings) -> None:
