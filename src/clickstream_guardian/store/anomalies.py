@@ -13,10 +13,10 @@ import xxhash
 from psycopg import sql
 from sqlalchemy import Connection
 
-from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.model import Anomaly, Status
 from clickstream_guardian.store.advisory import Lock, lock_for_transaction
 from clickstream_guardian.store.driver import driver_connection
-from clickstream_guardian.store.verdicts import settle_sessions, settle_verdicts
+from clickstream_guardian.store.verdicts import items_allowed, settle_sessions, settle_verdicts
 
 _CHUNK = 5_000  # anomalies whose text is held in memory at once
 _COLUMNS = (
@@ -71,10 +71,13 @@ def upsert_anomalies(
     driver = driver_connection(connection)
     lock_for_transaction(driver, Lock.ANOMALIES)
     _ensure_partitions(driver, (row.window_start for row in rows))
+    moving: list[Anomaly] = []
+    by_item = items_allowed(driver)  # then a sample that grows may move a verdict too
     for start in range(0, len(rows), _CHUNK):
-        counts += _upsert(driver, rows[start : start + _CHUNK], group)
-    if counts.inserted or counts.changed:
-        settle_verdicts(driver, rows, shadow)
+        done, moved = _upsert(driver, rows[start : start + _CHUNK], group)
+        counts += done
+        moving += moved
+    settle_verdicts(driver, rows if by_item else moving, shadow)
     return counts
 
 
@@ -107,10 +110,16 @@ def withdraw_forgotten(
     return len(withdrawn)
 
 
-def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly], group: str) -> UpsertCounts:
+def _upsert(
+    driver: psycopg.Connection, anomalies: Sequence[Anomaly], group: str
+) -> tuple[UpsertCounts, list[Anomaly]]:
     """Write what is new or differs; the writers' lock is held, so nobody comes between.
 
     A fingerprint beside each row tells whether it differs, without reading its sample.
+
+    Returns:
+        What was done, and of the rows written those that may move a verdict: a preview that only
+        grows does not, so a session that runs wild is not judged at every step.
     """
     stored = _stored(driver, anomalies)
     new = [row for row in anomalies if _key(row) not in stored]
@@ -122,17 +131,28 @@ def _upsert(driver: psycopg.Connection, anomalies: Sequence[Anomaly], group: str
         driver.execute(_DELETE, _key_arrays(changed))
         dated = ((*_values(row), group, stored[_key(row)].detected_at) for row in changed)
         _copy(driver, _COPY_CHANGED, dated)
-    return UpsertCounts(len(new), len(changed), len(known) - len(changed))
+    counts = UpsertCounts(len(new), len(changed), len(known) - len(changed))
+    return counts, new + [row for row in changed if _weight(row) != stored[_key(row)].weight]
 
 
 class _Stored(NamedTuple):
     fingerprint: bytes
     detected_at: datetime
+    weight: tuple[object, ...]
 
 
 def _stored(driver: psycopg.Connection, anomalies: Iterable[Anomaly]) -> Mapping[_Key, _Stored]:
     found = driver.execute(_SELECT, _key_arrays(anomalies))
-    return {(row[0], row[1]): _Stored(row[2], row[3]) for row in found}
+    return {(row[0], row[1]): _Stored(row[2], row[3], row[4:]) for row in found}
+
+
+def _weight(anomaly: Anomaly) -> tuple[object, ...]:
+    """What of it counts towards a verdict; ``_SELECT`` ends with the same."""
+    return (
+        anomaly.status == Status.WITHDRAWN,
+        str(anomaly.severity),
+        anomaly.first_crossed_at,
+    )
 
 
 def _key(anomaly: Anomaly) -> _Key:
@@ -251,7 +271,8 @@ def _month(at: datetime) -> datetime:
 
 _KEYS = "unnest(%s::timestamptz[], %s::text[]) AS given (window_start, anomaly_id)"
 _SELECT = f"""
-    SELECT window_start, anomaly_id, fingerprint, detected_at
+    SELECT window_start, anomaly_id, fingerprint, detected_at, status = 'withdrawn', severity,
+           first_crossed_at
     FROM {_KEYS} JOIN anomaly_sessions USING (window_start, anomaly_id)
 """
 _DELETE = f"""

@@ -36,6 +36,8 @@ def settle_verdicts(
     A session without a verdict had no anomaly before, so what was written is all there is; of the
     others all their anomalies are looked at.
     """
+    if not touched:
+        return
     allowed = _allow_list(driver)
     given: dict[str, list[Anomaly]] = {}
     for row in touched:
@@ -47,6 +49,11 @@ def settle_verdicts(
         against = _stored_standing(driver, known, allowed)
         new = {name: _standing(given[name], allowed) for name in set(part) - set(known)}
         _save(driver, part, {**against, **new}, allowed, shadow)
+
+
+def items_allowed(driver: psycopg.Connection) -> bool:
+    """Whether any item is on the allow-list in force."""
+    return bool(_allow_list(driver).items)
 
 
 def settle_sessions(

@@ -143,3 +143,19 @@ def test_step_by_step_is_what_judging_all_anew_gives(store: Store, seed: int) ->
     with store.begin() as connection:
         assert judge_all(connection, ())
     assert verdicts(store) == kept
+
+
+def test_a_preview_that_grows_beyond_the_allowed_item_counts(store: Store) -> None:
+    allow(store, AllowKind.ITEM, "9")
+    write(store, anomaly(1, status="open", sample_items=("9", "9")))
+    assert verdicts(store)["42"][0] == "clean"
+    write(store, anomaly(1, status="open", sample_items=("9", "8")))
+    assert verdicts(store)["42"][0] == "abusive"
+
+
+def test_a_preview_whose_crossing_moves_moves_the_first_flag(store: Store) -> None:
+    write(store, anomaly(1, status="open"))
+    write(store, anomaly(1, event_count=61, first_crossed_at=START))
+    with store.begin() as connection:
+        query = text("SELECT first_flagged_at, revision FROM session_verdicts")
+        assert connection.execute(query).one() == (START, 2)
