@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -80,8 +80,16 @@ class Batch:
 def batches(files: Sequence[FileSource], start: Mapping[str, int]) -> Iterator[Batch]:
     """The events of the files, from the given offsets (by source; a missing one is 0).
 
-    A batch may begin before ``start``: the consumers each drop what they have.
+    Nothing comes before its offset, so that a paced replay that goes on need not wait for what it
+    has; where consumers stand further, each drops what it has.
     """
+    for batch in _whole(files, start):
+        parts = (_from(part, start.get(part.file.source, 0)) for part in batch.parts)
+        yield Batch(tuple(parts), batch.promised_us)
+
+
+def _whole(files: Sequence[FileSource], start: Mapping[str, int]) -> Iterator[Batch]:
+    """Batches that reach beyond the offsets, and may begin before them."""
     if not files:
         return
     if files[0].spool.index.order is Order.TIME:
@@ -89,6 +97,12 @@ def batches(files: Sequence[FileSource], start: Mapping[str, int]) -> Iterator[B
         return
     for file in files:
         yield from _by_file(file, start.get(file.source, 0))
+
+
+def _from(part: Part, offset: int) -> Part:
+    if not len(part.events) or int(part.events["offset"][0]) >= offset:
+        return part
+    return replace(part, events=part.events.filter(pl.col("offset") >= offset))
 
 
 def rejected(file: FileSource, start: int) -> Iterator[pl.DataFrame]:
