@@ -17,7 +17,7 @@ with DAG(
     description="Compaction, snapshot expiry, partitions of the database.",
     doc_md=__doc__,
     schedule="40 3 * * *",
-    start_date=pendulum.parse(os.environ["GUARDIAN_SCHEDULE_FROM"], tz="UTC").add(days=1),
+    start_date=pendulum.parse(os.environ["GUARDIAN_SCHEDULE_FROM"], tz="UTC"),
     catchup=False,
     max_active_runs=1,
     default_args={
