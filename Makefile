@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-.PHONY: help setup setup-dev demo test test-embedded check docs format bench bench-api bench-detect bench-spark load lock clean minio test-minio
+.PHONY: help setup setup-dev demo test test-embedded check docs format bench bench-api bench-detect bench-spark chaos load lock clean minio test-minio
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a
 
 bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, backlog, Spark's own aggregation
 	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark
+
+chaos: setup ## Every failure on purpose, one after the other, and their reports side by side
+	for n in 8 9 11; do $(BIN)/guardian chaos run $$n || exit 1; done
+	$(BIN)/guardian chaos report
 
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt

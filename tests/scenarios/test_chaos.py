@@ -18,3 +18,5 @@ def test_killed_under_load_nothing_is_lost_doubled_or_wrong(
     assert found["attacks_found"] > 0
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"scenario-11.md", "scenario-11.json", "scenario-11.png"}
+    shown = guardian.run("chaos", "report", "--out", str(tmp_path)).stdout
+    assert "kill -9" in shown

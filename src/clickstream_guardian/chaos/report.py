@@ -11,6 +11,24 @@ from typing import Any
 
 from clickstream_guardian.chaos.run import Outcome
 
+COLUMNS = {
+    "scenario": "#",
+    "name": "name",
+    "detection_seconds": "detected, s",
+    "recovery_seconds": "recovered, s",
+    "lost": "lost",
+    "twice": "twice",
+    "wrong": "wrong",
+    "attacks_missed": "attacks missed",
+}
+"""What is shown of each report side by side, with its heading."""
+
+
+def read_reports(folder: Path) -> list[dict[str, Any]]:
+    """The reports of a folder by number of their scenario, as ``as_dict`` made them."""
+    found = [json.loads(path.read_text("utf-8")) for path in folder.glob("scenario-*.json")]
+    return sorted(found, key=lambda one: int(one["scenario"]))
+
 
 def write_report(outcome: Outcome, folder: Path) -> Path:
     """Write ``scenario-N.{md,json,png}`` into a folder; the Markdown file."""

@@ -1,4 +1,4 @@
-"""Commands that break things on purpose: chaos list, run."""
+"""Commands that break things on purpose: chaos list, run, report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from clickstream_guardian.cli.context import shared
 from clickstream_guardian.errors import GuardianError, UsageError
 
+REPORTS = Path("chaos-reports")
 chaos_app = typer.Typer(help="Failures on purpose, and what they cost.", no_args_is_help=True)
 
 
@@ -29,13 +30,32 @@ def list_(context: typer.Context) -> None:
     shared(context).screen.print(table("Failures on purpose", ["#", "name", "what is done"], rows))
 
 
+@chaos_app.command("report")
+def report(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the reports.")] = REPORTS,
+) -> None:
+    """What the scenarios that were run have cost, side by side.
+
+    Example: [bold]guardian chaos report[/]
+    """
+    from clickstream_guardian.chaos.report import COLUMNS, read_reports
+    from clickstream_guardian.cli.screen import table
+
+    reports = read_reports(out)
+    if not reports:
+        raise UsageError(f"{out} holds no report; make one by `guardian chaos run 11`.")
+    rows = [tuple(str(one[name]) for name in COLUMNS) for one in reports]
+    shared(context).screen.print(table("Failures on purpose", list(COLUMNS.values()), rows))
+
+
 @chaos_app.command("run")
 def run(
     context: typer.Context,
     number: Annotated[int, typer.Argument(help="The scenario, see `guardian chaos list`.")],
     rate: Annotated[int, typer.Option(min=100, help="Events per second of the load.")] = 12_000,
     seconds: Annotated[float, typer.Option(min=5, help="Length of the load undisturbed.")] = 40.0,
-    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("chaos-reports"),
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = REPORTS,
     as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
 ) -> None:
     """Keep a load, break something in its midst, and tell what it cost.
