@@ -205,15 +205,22 @@ class Supervisor:
 
 
 def stack_processes(folder: Path) -> list[psutil.Process]:
-    """Every process that carries this stack's mark."""
-    found = []
+    """Every process that carries this stack's mark, or belongs to the session of one that does.
+
+    The supervisor begins a session. A process that writes its title into its own environment, as
+    Airflow's do, has lost the mark and is told by that.
+    """
+    marked: list[tuple[psutil.Process, int]] = []
+    others: list[tuple[psutil.Process, int]] = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == str(folder) and process.pid != os.getpid():
-                found.append(process)
+            of_stack = process.environ().get(MARK) == str(folder)
+            (marked if of_stack else others).append((process, os.getsid(process.pid)))
         except (psutil.Error, OSError):
             continue
-    return found
+    sessions = {session for _, session in marked} - {os.getsid(0)}
+    found = [process for process, _ in marked if process.pid != os.getpid()]
+    return found + [process for process, session in others if session in sessions]
 
 
 def kill_at_once(folder: Path) -> None:

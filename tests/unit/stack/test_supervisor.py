@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -95,6 +96,18 @@ def test_shutdown_leaves_nothing_running(supervisor: Supervisor) -> None:
     assert stack_processes(supervisor.folder)
     supervisor.shutdown()
     assert stack_processes(supervisor.folder) == []
+
+
+def test_a_server_that_has_lost_the_mark_is_killed_with_the_others(supervisor: Supervisor) -> None:
+    plain = sleeper(supervisor.folder, "kafka-1")
+    service = replace(plain, command=("env", "-i", *plain.command))
+    supervisor.apply([service])
+    supervisor.start(service)
+    until(lambda: pid_of(supervisor, "kafka-1") > 0)
+    server = psutil.Process(pid_of(supervisor, "kafka-1"))
+    until(lambda: server.environ() == {})
+    kill_at_once(supervisor.folder)
+    until(lambda: not server.is_running() or server.status() == "zombie", 5)
 
 
 def test_servers_of_a_killed_supervisor_are_ended_before_the_next(supervisor: Supervisor) -> None:
