@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -25,6 +26,9 @@ from sqlalchemy import make_url
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.store.database import Store, open_store, written
 from clickstream_guardian.store.embedded import EmbeddedServer, start_server
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a slow machine fails no test
+hypothesis.settings.load_profile("untimed")
 
 _TEMPLATE = "guardian"
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
