@@ -122,9 +122,10 @@ def test_the_dags_are_there_without_an_import_error(clock: Clock) -> None:
 
 def test_nobody_enters_without_the_password(clock: Clock) -> None:
     base = str(clock.client.base_url).rstrip("/")
-    assert httpx.get(f"{base}/dags", timeout=20).status_code == 401
+    assert httpx.get(f"{base}/dags", timeout=60).status_code == 401
     login = {"username": "guardian", "password": "guardian"}
-    assert httpx.post(base.replace("/api/v2", "/auth/token"), json=login).status_code == 401
+    entry = base.replace("/api/v2", "/auth/token")
+    assert httpx.post(entry, json=login, timeout=60).status_code == 401
 
 
 @pytest.mark.timeout(800)
