@@ -47,14 +47,19 @@ class SharedFile(ArrowFile):  # type: ignore[misc]
         return len(found)
 
 
-class _S3Files(ArrowFSWrapper):  # type: ignore[misc]
+class SharedFiles(ArrowFSWrapper):  # type: ignore[misc]
+    """A file system of Arrow whose files threads share."""
+
+    def _open(self, path: str, mode: str = "rb", *more: Any, **named: Any) -> ArrowFile:
+        if mode != "rb":
+            return super()._open(path, mode, *more, **named)
+        return SharedFile(self, self.fs.open_input_file(path), path, mode)
+
+
+class _S3Files(SharedFiles):
     """Arrow's S3 under the name by which the paths of the lake call it."""
 
     protocol = "s3"
-
-    def _open(self, path: str, mode: str = "rb", *more: Any, **named: Any) -> ArrowFile:
-        file = super()._open(path, mode, *more, **named)
-        return SharedFile(self, file.stream, path, mode) if mode == "rb" else file
 
 
 def s3_files(properties: Mapping[str, str]) -> AbstractFileSystem:

@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import LocalFileSystem
 
-from clickstream_guardian.lake.remote import SharedFile
+from clickstream_guardian.lake.remote import SharedFile, SharedFiles
 
 
 @pytest.fixture
@@ -45,3 +48,22 @@ def test_one_thread_reads_as_in_any_file(file: SharedFile) -> None:
     buffer = bytearray(3)
     assert file.readinto(memoryview(buffer)) == 3
     assert buffer == b"567"
+
+
+class Elsewhere(SharedFiles):
+    protocol = "elsewhere"
+
+
+def test_duckdb_reads_many_row_groups_at_once(tmp_path: Path) -> None:
+    numbers = range(100_000)
+    paths = [str(tmp_path / f"{n}.parquet") for n in range(6)]
+    for path in paths:
+        table = pa.table({"number": numbers, "text": [str(n) for n in numbers]})
+        pq.write_table(table, path, row_group_size=5_000)
+    with duckdb.connect(config={"threads": 8}) as connection:
+        connection.register_filesystem(Elsewhere(LocalFileSystem()))
+        found = connection.execute(
+            "SELECT sum(number), count(DISTINCT text) FROM read_parquet(?, union_by_name = true)",
+            [[f"elsewhere://{path}" for path in paths]],
+        ).fetchall()
+    assert found == [(6 * sum(numbers), len(numbers))]
