@@ -44,7 +44,7 @@ def decide(
     notices += [
         Notice(Concern(was.source, about, was.severity, "It is over."), State.OVER, 0)
         for about, was in told.items()
-        if about not in here and was.state is not State.OVER and _lasts(was)
+        if about not in here and was.state is not State.OVER and was.source.lasts
     ]
     ordered = sorted(notices, key=lambda one: (-one.concern.severity, one.concern.about))
     return [_silenced(one, silences, now) for one in ordered]
@@ -65,16 +65,12 @@ def _state(concern: Concern, was: Told | None, policy: Policy, now: datetime) ->
     if concern.severity > was.severity:
         return State.AGAIN
     cooled = now - was.at >= policy.cooldown
-    grown = concern.lasts or concern.count > was.count
+    grown = concern.source.lasts or concern.count > was.count
     return State.AGAIN if cooled and grown else None
 
 
 def _counted(was: Told | None) -> int:
     return 0 if was is None or was.state is State.OVER else was.count
-
-
-def _lasts(was: Told) -> bool:
-    return Concern(was.source, AlertKey("", ""), was.severity, "").lasts
 
 
 def _silenced(notice: Notice, silences: Sequence[Silence], now: datetime) -> Notice:

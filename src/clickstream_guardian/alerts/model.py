@@ -29,6 +29,11 @@ class Source(StrEnum):
     SERVICE = "service"
     DATABASE_POOL = "database_pool"
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it tells of conditions, which end; a session's anomalies do not."""
+        return self is not Source.ANOMALY
+
 
 class State(StrEnum):
     """What a notice says of its concern."""
@@ -52,11 +57,6 @@ class Concern:
     severity: Severity
     summary: str
     count: int = 1
-
-    @property
-    def lasts(self) -> bool:
-        """Whether it is a condition, which ends; a session's anomalies do not."""
-        return self.source is not Source.ANOMALY
 
 
 @dataclass(frozen=True)

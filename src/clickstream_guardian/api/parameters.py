@@ -225,8 +225,7 @@ def read_cursor(cursor: str | None) -> After | None:
 
 def epoch_seconds(at: datetime) -> int:
     """Whole seconds since 1970, rounded down; the ends of the calendar are kept years away."""
-    lowest, highest = ((end - EPOCH).total_seconds() for end in (_EARLIEST, _LATEST))
-    return int(min(max((at - EPOCH).total_seconds(), lowest), highest) // 1)
+    return int((within_calendar(at) - EPOCH).total_seconds() // 1)
 
 
 def within_calendar(at: datetime) -> datetime:

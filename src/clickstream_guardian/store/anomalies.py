@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from clickstream_guardian.detector.model import Anomaly, Status
 from clickstream_guardian.store.advisory import Lock, lock_for_transaction
 from clickstream_guardian.store.driver import driver_connection
-from clickstream_guardian.store.verdicts import items_allowed, settle_sessions, settle_verdicts
+from clickstream_guardian.store.verdicts import allow_list, settle_sessions, settle_verdicts
 
 _CHUNK = 5_000  # anomalies whose text is held in memory at once
 _COLUMNS = (
@@ -72,12 +72,14 @@ def upsert_anomalies(
     lock_for_transaction(driver, Lock.ANOMALIES)
     _ensure_partitions(driver, (row.window_start for row in rows))
     moving: list[Anomaly] = []
-    by_item = items_allowed(driver)  # then a sample that grows may move a verdict too
+    allowed = allow_list(driver)
     for start in range(0, len(rows), _CHUNK):
         done, moved = _upsert(driver, rows[start : start + _CHUNK], group)
         counts += done
         moving += moved
-    settle_verdicts(driver, rows if by_item else moving, shadow)
+    if allowed.items:  # a sample that grows may move a verdict too
+        moving = rows
+    settle_verdicts(driver, moving, allowed, shadow)
     return counts
 
 

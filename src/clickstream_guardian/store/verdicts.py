@@ -29,7 +29,10 @@ _Against = Mapping[str, list[Standing]]
 
 
 def settle_verdicts(
-    driver: psycopg.Connection, touched: Sequence[Anomaly], shadow: Container[str]
+    driver: psycopg.Connection,
+    touched: Sequence[Anomaly],
+    allowed: AllowList,
+    shadow: Container[str],
 ) -> None:
     """Judge the sessions of anomalies that were just written; the writers' lock is held.
 
@@ -38,7 +41,6 @@ def settle_verdicts(
     """
     if not touched:
         return
-    allowed = _allow_list(driver)
     given: dict[str, list[Anomaly]] = {}
     for row in touched:
         given.setdefault(row.session_id, []).append(row)
@@ -51,17 +53,14 @@ def settle_verdicts(
         _save(driver, part, {**against, **new}, allowed, shadow)
 
 
-def items_allowed(driver: psycopg.Connection) -> bool:
-    """Whether any item is on the allow-list in force."""
-    return bool(_allow_list(driver).items)
-
-
 def settle_sessions(
     driver: psycopg.Connection, sessions: Iterable[str], shadow: Container[str]
 ) -> None:
     """Judge sessions anew from all that is stored; the writers' lock is held."""
-    allowed = _allow_list(driver)
     names = sorted(set(sessions))
+    if not names:
+        return
+    allowed = allow_list(driver)
     for start in range(0, len(names), _CHUNK):
         part = names[start : start + _CHUNK]
         _save(driver, part, _stored_standing(driver, part, allowed), allowed, shadow)
@@ -111,7 +110,8 @@ def list_allowed(connection: Connection) -> list[AllowEntry]:
     return [_entry(row) for row in found]
 
 
-def _allow_list(driver: psycopg.Connection) -> AllowList:
+def allow_list(driver: psycopg.Connection) -> AllowList:
+    """The entries in force."""
     return AllowList(_entry((*row, None)) for row in driver.execute(_IN_FORCE))
 
 
