@@ -313,8 +313,8 @@ def main() -> int:
     except (KeeperError, OSError) as error:
         answer({"error": str(error)})
         return 1
-    answer({"pid": keeper.pid})
     signal.signal(signal.SIGTERM, lambda *_: os.kill(keeper.pid, signal.SIGINT))
+    answer({"pid": keeper.pid})
     threading.Thread(target=keeper.stop_when_unused, daemon=True).start()
     keeper.wait()
     return 0
