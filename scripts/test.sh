@@ -31,10 +31,13 @@ $bin/ruff check .
 $bin/mypy
 $bin/lint-imports
 $bin/python scripts/make_docs.py --check
-$bin/pytest --durations=15 tests/unit
-$bin/pytest -n 2 tests/property # nothing but processor time, and no server: two at once
+# Two at once, a file's tests in one place. Servers share the machine with them: a test that fails is
+# run once more, and what passes only then is listed as "rerun" to be mended.
+again="--reruns 1 -rR"
+$bin/pytest -n 2 --dist loadfile --durations=15 $again tests/unit
+$bin/pytest -n 2 tests/property # nothing but processor time, and no server
 rest="tests/parity tests/scenarios"
 if [ "$what" = all ]; then
-  exec $bin/pytest --durations=15 $rest tests/browser tests/cluster
+  exec $bin/pytest --durations=15 $again $rest tests/browser tests/cluster
 fi
-exec $bin/pytest --durations=15 -m "not browser and not cluster" $rest
+exec $bin/pytest --durations=15 $again -m "not browser and not cluster" $rest
