@@ -64,11 +64,11 @@ class Trial:
     def wait(self, condition, seconds: float = 120) -> float:
         return wait_for(condition, seconds, lambda: "\n".join(d.said for d in self.running))
 
-    def wait_judged(self) -> None:
+    def wait_judged(self, seconds: float = 120) -> None:
         """Wait until everything on the log is judged and every window is closed."""
         ends = self.portion.ends()
-        self.wait(lambda: next_offsets(self.database, self.group) == ends)
-        self.wait(lambda: statuses(self.database)["open"] == 0)
+        self.wait(lambda: next_offsets(self.database, self.group) == ends, seconds)
+        self.wait(lambda: statuses(self.database)["open"] == 0, seconds)
 
     def expected(self) -> list[OracleAnomaly]:
         found = self.portion.expected(CONFIG)

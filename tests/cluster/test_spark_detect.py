@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import psutil
 import psycopg
+import pytest
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
-from tests.cluster.detecting import Detector, rows, start_detector
+from tests.cluster.detecting import Detector, next_offsets, rows, start_detector
 from tests.cluster.test_detect import CONFIG, Trial, progress, trial
-from tests.cluster.topic import made_traffic
+from tests.cluster.topic import Sent, made_traffic
 from tests.cluster.world import World
 
 __all__ = ["trial"]
@@ -59,7 +60,31 @@ def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
     assert {a.anomaly_id for a in trial.expected()} <= set(trial.on_topic(ANOMALIES_TOPIC))
 
 
-def kill_executor(world: World) -> int:
+@pytest.mark.timeout(900)  # Spark starts three times
+def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, world: World) -> None:
+    driver = start_spark(trial)
+    first, second, third = parts(made_traffic(seed=12, sessions=200), 3)
+    trial.send(first)
+    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends(), 200)
+    trial.send(second[:500])
+    kill_executor(world)
+    trial.send(second[500:])
+    trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends(), 200)
+    assert driver.process.poll() is None, driver.said
+    trial.send(third[:500])
+    kill_family(driver)
+    trial.send(third[500:])
+    start_spark(trial)
+    trial.wait_judged(200)
+    assert rows(trial.database) == trial.expected()
+
+
+def parts(traffic: list[Sent], count: int) -> list[list[Sent]]:
+    size = -(-len(traffic) // count)
+    return [traffic[start : start + size] for start in range(0, len(traffic), size)]
+
+
+def kill_executor(world: World) -> None:
     """kill -9 of one process that runs tasks for the stack's worker."""
     home = str(world.settings.home_path)
     for process in psutil.process_iter(["cmdline"]):
@@ -68,7 +93,7 @@ def kill_executor(world: World) -> int:
             home in word for word in words
         ):
             process.kill()
-            return process.pid
+            return
     raise AssertionError("no executor of the stack's Spark was found")
 
 
