@@ -73,8 +73,8 @@ load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a
 bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, backlog, Spark's own aggregation
 	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark
 
-chaos: setup ## Every failure on purpose, one after the other, and their reports side by side
-	for n in 8 9 11; do $(BIN)/guardian chaos run $$n || exit 1; done
+chaos: setup-dev ## Every failure on purpose, one after the other, and their reports side by side
+	for n in 8 9 11 1 2 10; do $(BIN)/guardian chaos run $$n || exit 1; done
 	$(BIN)/guardian chaos report
 
 lock: setup-dev ## Resolve the locked dependencies anew

@@ -26,7 +26,7 @@ from clickstream_guardian.sources.kafka.admin import admin_client
 from clickstream_guardian.sources.kafka.producer import EventProducer
 from clickstream_guardian.sources.kafka.registry import SUBJECTS, SchemaRegistry
 from clickstream_guardian.stack.endpoints import cluster_secrets, environment
-from clickstream_guardian.stack.landing import TopicAudit, audit, open_cluster_lake
+from clickstream_guardian.stack.landing import TopicAudit, audit, landed_rows, open_cluster_lake
 from clickstream_guardian.stack.lifecycle import stack_folder
 from clickstream_guardian.stack.supervisor import Supervisor
 
@@ -150,10 +150,7 @@ class World:
 
     def landed(self, table: str = "clicks") -> int:
         """Rows of a table, by its newest snapshot."""
-        snapshot = self.lake.iceberg_table(table).current_snapshot()
-        if snapshot is None or snapshot.summary is None:
-            return 0
-        return int(snapshot.summary["total-records"] or 0)
+        return landed_rows(self.lake, table)
 
     def audit(self) -> dict[str, TopicAudit]:
         return {row.topic: row for row in audit(self.settings, self.lake)}

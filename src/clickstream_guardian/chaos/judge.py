@@ -12,6 +12,10 @@ _CONTROL = "control"
 _COMPARED = ("rule", "session_id", "window_start", "window_end", "measures", "severity", "status")
 
 
+Rows = Mapping[str, Mapping[str, Any]]
+"""Anomalies by id."""
+
+
 @dataclass(frozen=True)
 class Times:
     """Moments of a run, in seconds since watching began."""
@@ -33,6 +37,10 @@ class Verdict:
         lost, twice: events of the source that are not in the lake, or in it more than once.
         wrong: anomalies missing, added or different beside the undisturbed run.
         attacks_found, attacks_missed: labelled attack sessions that the undisturbed run found.
+        caught_up_seconds: from the same moment until no output was behind any more; None where the
+            load waits with its fault, and so never is behind.
+        stalled_seconds: the longest time without any new output, on the cluster.
+        detected_by: the first sign, on the cluster.
     """
 
     detection_seconds: float
@@ -42,6 +50,9 @@ class Verdict:
     wrong: int
     attacks_found: int
     attacks_missed: int
+    caught_up_seconds: float | None = None
+    stalled_seconds: float | None = None
+    detected_by: str = "exit code"
 
     @property
     def is_clean(self) -> bool:
@@ -54,8 +65,8 @@ def judge(
     samples: Sequence[Sample],
     times: Times,
     balance: Mapping[str, Any],
-    anomalies: Mapping[str, Mapping[str, Any]],
-    expected: Mapping[str, Mapping[str, Any]],
+    anomalies: Rows,
+    expected: Rows,
     labels: Mapping[str, str],
 ) -> Verdict:
     """The verdict.
@@ -68,21 +79,30 @@ def judge(
         expected: those of the undisturbed run.
         labels: family by session.
     """
-    attacks = {session for session, family in labels.items() if family != _CONTROL}
-    found = {row["session_id"] for row in anomalies.values()} & attacks
-    due = {row["session_id"] for row in expected.values()} & attacks
+    found, missed = attacks(anomalies, expected, labels)
     lost, twice = _offsets(balance)
     return Verdict(
         detection_seconds=round(times.detected - times.fault, 2),
         recovery_seconds=_recovery(samples, times),
         lost=lost,
         twice=twice,
-        wrong=sum(
-            _said(anomalies.get(one)) != _said(expected.get(one)) for one in {*anomalies, *expected}
-        ),
-        attacks_found=len(found & due),
-        attacks_missed=len(due - found),
+        wrong=wrong(anomalies, expected),
+        attacks_found=found,
+        attacks_missed=missed,
     )
+
+
+def attacks(found: Rows, expected: Rows, labels: Mapping[str, str]) -> tuple[int, int]:
+    """Labelled attack sessions among the expected anomalies: how many are found, and are not."""
+    hostile = {session for session, family in labels.items() if family != _CONTROL}
+    due = {str(row["session_id"]) for row in expected.values()} & hostile
+    met = due & {str(row["session_id"]) for row in found.values()}
+    return len(met), len(due) - len(met)
+
+
+def wrong(found: Rows, expected: Rows) -> int:
+    """Anomalies missing, added or different."""
+    return sum(_said(found.get(one)) != _said(expected.get(one)) for one in {*found, *expected})
 
 
 def _recovery(samples: Sequence[Sample], times: Times) -> float | None:

@@ -18,7 +18,9 @@ DAY = "2014-04-07"
 DAY_EVENTS = 240_000
 """Events of a generated day at scale 1, about."""
 _DAY_SECONDS = 86_400
-_COMMAND = [sys.executable, "-c", "from clickstream_guardian.cli import main; main()"]
+_OURS = ("GUARDIAN_", "DATABASE_", "KAFKA_", "SCHEMA_REGISTRY_")
+COMMAND = [sys.executable, "-c", "from clickstream_guardian.cli import main; main()"]
+"""The command ``guardian``, of this very installation."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Load:
     seconds: float
 
 
+def kept_environment() -> dict[str, str]:
+    """The caller's variables without those that say where our servers and data are."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+
+
 class Command:
     """The command ``guardian`` in a home of its own."""
 
@@ -46,10 +53,9 @@ class Command:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start it in a process group of its own."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("GUARDIAN_", "DATABASE_"))}
         return subprocess.Popen(
-            [*_COMMAND, *arguments],
-            env=kept | {"GUARDIAN_HOME": str(self.home)},
+            [*COMMAND, *arguments],
+            env=kept_environment() | {"GUARDIAN_HOME": str(self.home)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -91,7 +97,7 @@ def make_load(folder: Path, rate: int, seconds: float) -> Load:
     return Load(*files, _DAY_SECONDS / seconds, seconds)
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[Any]) -> None:
     """End a process group, whatever it does."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

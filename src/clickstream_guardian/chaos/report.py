@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from clickstream_guardian.chaos.picture import draw
 from clickstream_guardian.chaos.run import Outcome
 
 COLUMNS = {
@@ -16,6 +17,7 @@ COLUMNS = {
     "name": "name",
     "detection_seconds": "detected, s",
     "recovery_seconds": "recovered, s",
+    "caught_up_seconds": "caught up, s",
     "lost": "lost",
     "twice": "twice",
     "wrong": "wrong",
@@ -36,7 +38,7 @@ def write_report(outcome: Outcome, folder: Path) -> Path:
     name = f"scenario-{outcome.scenario.number}"
     values = as_dict(outcome)
     (folder / f"{name}.json").write_text(json.dumps(values, indent=2) + "\n")
-    _draw(outcome, folder / f"{name}.png")
+    draw(outcome, folder / f"{name}.png")
     page = folder / f"{name}.md"
     page.write_text(markdown(outcome, values, f"{name}.png"))
     return page
@@ -63,7 +65,10 @@ def markdown(outcome: Outcome, values: dict[str, Any], picture: str) -> str:
     """The report for a person."""
     shown = {
         "detected after": f"{values['detection_seconds']} s",
+        "first sign": values["detected_by"],
         "recovered after": f"{values['recovery_seconds']} s",
+        "caught up after": _seconds(values["caught_up_seconds"]),
+        "longest time without output": _seconds(values["stalled_seconds"]),
         "events lost": values["lost"],
         "events twice": values["twice"],
         "anomalies wrong or missing": values["wrong"],
@@ -77,28 +82,5 @@ def markdown(outcome: Outcome, values: dict[str, Any], picture: str) -> str:
     return "\n".join([*lines, "", f"![Output over time]({picture})", ""])
 
 
-def _draw(outcome: Outcome, path: Path) -> None:
-    """Lines judged and anomalies over time, with the fault marked."""
-    from matplotlib.figure import Figure
-
-    known = [
-        (one.at, one.judged, one.anomalies or 0)
-        for one in outcome.samples
-        if one.judged is not None
-    ]
-    away = [one.at for one in outcome.samples if one.judged is None]
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    top = figure.subplots()
-    at = [one for one, _, _ in known]
-    top.plot(at, [one for _, one, _ in known], color="tab:blue", label="lines judged")
-    top.set_xlabel("seconds")
-    top.set_ylabel("lines judged and saved", color="tab:blue")
-    other = top.twinx()
-    other.plot(at, [one for _, _, one in known], color="tab:orange")
-    other.set_ylabel("anomalies readable", color="tab:orange")
-    top.axvline(outcome.times.fault, color="tab:red", label="fault")
-    top.axvline(outcome.times.restarted, color="tab:green", label="started again")
-    top.plot(away, [0] * len(away), "x", color="grey", label="database away")
-    top.set_title(f"{outcome.scenario.name}, {outcome.rate:,} events/s")
-    top.legend(loc="upper left")
-    figure.savefig(path, dpi=110)
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value} s"

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from typing import Protocol
 
 from clickstream_guardian.chaos.faults import Scenario, Victim, small_disk
 from clickstream_guardian.chaos.judge import Times, Verdict, judge
@@ -26,17 +27,42 @@ _PATIENCE_SECONDS = 120.0
 Say = Callable[[str], None]
 
 
+class Story(Protocol):
+    """What a report tells of a scenario."""
+
+    @property
+    def number(self) -> int:
+        """Its number in the list of all scenarios."""
+
+    @property
+    def name(self) -> str:
+        """In a few words."""
+
+    @property
+    def story(self) -> str:
+        """What is done."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """A scenario that was run."""
+    """A scenario that was run.
 
-    scenario: Scenario
+    Attributes:
+        seconds: how long the load takes undisturbed.
+        complaint: what the command said of the fault.
+        lag: seconds, and events that were due and not saved; on the cluster.
+        latencies: seconds at which an anomaly was first readable, and its age then; on the cluster.
+    """
+
+    scenario: Story
     rate: int
     seconds: float
     times: Times
     samples: tuple[Sample, ...]
     verdict: Verdict
     complaint: str
+    lag: tuple[tuple[float, int], ...] = ()
+    latencies: tuple[tuple[float, float], ...] = ()
 
 
 def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Outcome:
@@ -51,7 +77,7 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
     Raises:
         GuardianError: the load cannot be made, or the command does not come back.
     """
-    with _folder() as folder, _home(folder / "home", scenario) as home:
+    with scratch_folder() as folder, _home(folder / "home", scenario) as home:
         say(f"Generating {rate * seconds:,.0f} events")
         load = make_load(folder, rate, seconds)
         say("An undisturbed run, to compare with")
@@ -116,7 +142,8 @@ def _wait_for_load(process: Popen[str], observer: Observer) -> None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
+    """A folder that other users may pass through, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="guardian-chaos-"))
     folder.chmod(0o755)
     try:

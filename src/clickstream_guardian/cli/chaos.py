@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clickstream_guardian.cli.context import shared
 from clickstream_guardian.errors import GuardianError, UsageError
+
+if TYPE_CHECKING:
+    from clickstream_guardian.chaos.cluster.faults import ClusterScenario
+    from clickstream_guardian.chaos.run import Outcome
 
 REPORTS = Path("chaos-reports")
 chaos_app = typer.Typer(help="Failures on purpose, and what they cost.", no_args_is_help=True)
@@ -22,12 +28,15 @@ def register(app: typer.Typer) -> None:
 
 @chaos_app.command("list")
 def list_(context: typer.Context) -> None:
-    """The scenarios of the embedded profile."""
+    """The scenarios, of the embedded profile and of the cluster."""
     from clickstream_guardian.chaos.faults import SCENARIOS
     from clickstream_guardian.cli.screen import table
 
-    rows = [(str(n), one.name, one.story) for n, one in SCENARIOS.items()]
-    shared(context).screen.print(table("Failures on purpose", ["#", "name", "what is done"], rows))
+    told = {n: ("embedded", one.name, one.story) for n, one in SCENARIOS.items()}
+    told |= {n: ("cluster", one.name, one.story) for n, one in _of_cluster().items()}
+    rows = [(str(n), *told[n]) for n in sorted(told)]
+    heads = ["#", "profile", "name", "what is done"]
+    shared(context).screen.print(table("Failures on purpose", heads, rows))
 
 
 @chaos_app.command("report")
@@ -45,7 +54,7 @@ def report(
     reports = read_reports(out)
     if not reports:
         raise UsageError(f"{out} holds no report; make one by `guardian chaos run 11`.")
-    rows = [tuple(str(one[name]) for name in COLUMNS) for one in reports]
+    rows = [tuple(_shown(one.get(name)) for name in COLUMNS) for one in reports]
     shared(context).screen.print(table("Failures on purpose", list(COLUMNS.values()), rows))
 
 
@@ -60,8 +69,9 @@ def run(
 ) -> None:
     """Keep a load, break something in its midst, and tell what it cost.
 
-    Works in homes of its own, which it removes. Ends with exit code 1 if anything was lost,
-    doubled, wrong or missed.
+    Works in homes of its own, which it removes; a scenario of the cluster starts the servers that
+    it needs there, on free ports. Ends with exit code 1 if anything was lost, doubled, wrong or
+    missed.
 
     Example: [bold]guardian chaos run 11[/]
     """
@@ -70,10 +80,13 @@ def run(
     from clickstream_guardian.chaos.run import run_scenario
     from clickstream_guardian.cli.screen import table
 
-    if number not in SCENARIOS:
-        raise UsageError(f"There is no scenario {number}; see `guardian chaos list`.")
     common = shared(context)
-    outcome = run_scenario(SCENARIOS[number], rate, seconds, common.notes.print)
+    if number in SCENARIOS:
+        outcome = run_scenario(SCENARIOS[number], rate, seconds, common.notes.print)
+    elif number in _of_cluster():
+        outcome = _run_on_cluster(number, rate, seconds, common.notes.print)
+    else:
+        raise UsageError(f"There is no scenario {number}; see `guardian chaos list`.")
     page = write_report(outcome, out)
     values = as_dict(outcome)
     if as_json:
@@ -84,3 +97,22 @@ def run(
         common.screen.print(f"Report: {page}")
     if not outcome.verdict.is_clean:
         raise GuardianError(f"Scenario {number} did harm; see {page}.")
+
+
+def _shown(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def _of_cluster() -> Mapping[int, ClusterScenario]:
+    """The cluster's scenarios; none where its extra is not installed."""
+    if find_spec("confluent_kafka") is None:
+        return {}
+    from clickstream_guardian.chaos.cluster.faults import CLUSTER_SCENARIOS
+
+    return CLUSTER_SCENARIOS
+
+
+def _run_on_cluster(number: int, rate: int, seconds: float, say: Callable[[str], None]) -> Outcome:
+    from clickstream_guardian.chaos.cluster.run import run_cluster_scenario
+
+    return run_cluster_scenario(_of_cluster()[number], rate, seconds, say)

@@ -69,6 +69,14 @@ def audit(settings: Settings, lake: Lake) -> list[TopicAudit]:
     ]
 
 
+def landed_rows(lake: Lake, table: str) -> int:
+    """Rows of a raw table, by its newest snapshot."""
+    snapshot = lake.iceberg_table(table).current_snapshot()
+    if snapshot is None or snapshot.summary is None:
+        return 0
+    return int(snapshot.summary["total-records"] or 0)
+
+
 def landed_positions(lake: Lake, table: str, source: str) -> pl.DataFrame:
     """Columns ``partition`` and ``offset`` of every row of a source."""
     scan = lake.iceberg_table(table).scan(

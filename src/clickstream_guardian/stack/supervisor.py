@@ -160,6 +160,10 @@ class Supervisor:
                     f"see `guardian stack logs {service.name}`."
                 ) from fault
 
+    def stop(self, service: Service) -> None:
+        """Ask one process to end, and do not start it again; it may take its time."""
+        self._rpc.stopProcess(f"{service.group}:{service.name}", False)
+
     def stop_group(self, group: str) -> None:
         """Stop all processes of a group at once and wait for them."""
         self._rpc.stopProcessGroup(group, True)

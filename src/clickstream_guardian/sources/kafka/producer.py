@@ -105,6 +105,16 @@ class EventProducer:
                 reason = next(str(m["_error"]) for m in messages if "_error" in m)
                 raise GuardianError(f"{len(messages) - queued} events do not fit the log: {reason}")
 
+    def send_bytes(self, topic: str, values: Iterable[bytes | None]) -> None:
+        """Queue bytes as they are, with no key: what others may put on a topic, and no event.
+
+        Raises:
+            GuardianError: messages sent before were given up.
+        """
+        for value in values:
+            self._make_room()
+            self._producer.produce(topic, value)
+
     def reject(
         self,
         kind: EventKind,

@@ -1,0 +1,281 @@
+"""A scenario on the cluster from load to verdict; whatever interrupts it, the fault is lifted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import SecretStr
+
+from clickstream_guardian.chaos.cluster.detection import Detection, positions
+from clickstream_guardian.chaos.cluster.faults import ClusterScenario, Ground
+from clickstream_guardian.chaos.cluster.judge import Course, Pace, course, landing_course
+from clickstream_guardian.chaos.cluster.load import (
+    Sender,
+    SteadyLoad,
+    open_producer,
+    send_singles,
+    steady_load,
+)
+from clickstream_guardian.chaos.cluster.log import Held, ends, read_back
+from clickstream_guardian.chaos.cluster.observe import Seen, Watcher
+from clickstream_guardian.chaos.cluster.servers import Servers, command_environment, own_stack
+from clickstream_guardian.chaos.judge import Times, Verdict, attacks, wrong
+from clickstream_guardian.chaos.run import Outcome, scratch_folder
+from clickstream_guardian.events.fields import CLICK
+from clickstream_guardian.lake.lake import Lake
+from clickstream_guardian.settings import Settings
+from clickstream_guardian.sources.kafka.producer import EventProducer
+from clickstream_guardian.stack.endpoints import cluster_database_url
+from clickstream_guardian.stack.landing import audit, landed_rows, open_cluster_lake
+from clickstream_guardian.store import open_store
+
+_FAULT_AFTER = 0.4
+"""Share of the load that is sent when the fault comes."""
+_HOLD = 0.25
+"""Share of the load during which it stays."""
+_JUDGED = (
+    "SELECT anomaly_id, rule, session_id, window_start, window_end, measures, severity, status, "
+    "event_count, first_crossed_at, crossed_event_id FROM anomaly_sessions"
+)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run needs: the stack, the load, and two groups of detection, each with a database."""
+
+    settings: Settings
+    load: SteadyLoad
+    servers: Servers
+    detection: Detection
+    calm: Detection
+    lake: Lake | None
+
+
+def run_cluster_scenario(scenario: ClusterScenario, rate: int, seconds: float, say: Say) -> Outcome:
+    """Run a scenario on a stack of its own, which is removed at its end.
+
+    Args:
+        scenario: which.
+        rate: events per second of the load.
+        seconds: how long the load takes undisturbed.
+        say: told what is being done.
+
+    Raises:
+        GuardianError: the stack or the load cannot be made, or detection does not come back.
+    """
+    with scratch_folder() as folder, own_stack(folder / "home", scenario.groups, say) as settings:
+        return run_on(settings, folder, scenario, rate, seconds, say)
+
+
+def run_on(
+    settings: Settings, folder: Path, scenario: ClusterScenario, rate: int, seconds: float, say: Say
+) -> Outcome:
+    """Run a scenario on a running stack, whose log may hold other messages.
+
+    Args:
+        folder: for what the run keeps; removed by the caller.
+    """
+    say(f"Generating {rate * seconds:,.0f} events")
+    load = steady_load(folder, rate, seconds)
+    with _trial(settings, folder, scenario, load) as trial:
+        starts = ends(settings)
+        say(f"The load at {rate:,} events/s, and in its midst: {scenario.name}")
+        times, pace, seen, corrupted = _disturb(trial, scenario)
+        say("The same log once more, undisturbed, to compare with")
+        trial.calm.start()
+        _wait_judged(trial.calm, settings)
+        held = read_back(settings, starts, load.events)
+        since = times.fault if scenario.crash else times.lifted
+        way = course(seen.looks, held.read, pace, times.fault, since)
+        if scenario.landing:
+            way = landing_course(seen.landed, way, pace, since, settings.landing_commit_seconds)
+        times, sign = _detected(times, seen, way, pace)
+        verdict = _verdict(trial, times, way, held, sign, corrupted)
+        return Outcome(
+            scenario,
+            rate,
+            seconds,
+            times,
+            way.samples,
+            verdict,
+            _complaint(trial.detection.said),
+            way.lag,
+            _latencies(seen, load, pace),
+        )
+
+
+def _disturb(trial: Trial, scenario: ClusterScenario) -> tuple[Times, Pace, Seen, int]:
+    """Send the load, break something, lift it, and wait until all is judged."""
+    detection, load = trial.detection, trial.load
+    ground = Ground(trial.settings, trial.servers, detection)
+    lake = trial.lake
+    count = None if lake is None else lambda: landed_rows(lake, CLICK.table)
+    watcher = Watcher(detection.database, detection.group, lambda: _troubles(trial), count)
+    with open_producer(trial.settings) as producer, watcher:
+        _warm_up(trial, producer)
+        sender = Sender(producer, load)
+        return _broken(scenario, ground, trial, watcher, sender)
+
+
+def _broken(
+    scenario: ClusterScenario, ground: Ground, trial: Trial, watcher: Watcher, sender: Sender
+) -> tuple[Times, Pace, Seen, int]:
+    load, detection = trial.load, trial.detection
+    with sender:
+        pace = Pace(sender.began - watcher.began, load.rate, len(load.events))
+        time.sleep(load.seconds * _FAULT_AFTER)
+        fault = watcher.now()
+        with scenario.fault(ground):
+            time.sleep(load.seconds * _HOLD)
+        lifted = watcher.now()
+        sender.wait()
+        _wait_judged(detection, trial.settings)
+        detection.wait(lambda: not trial.servers.troubles())
+        if trial.lake is not None:
+            _wait_landed(trial)
+        watcher.look_again(detection.wait)
+        times = Times(fault, fault, lifted, lifted, watcher.now())
+        return times, pace, watcher.seen, len(ground.corrupted)
+
+
+def _warm_up(trial: Trial, producer: EventProducer) -> None:
+    """Let detection judge, and landing land, a first event of every partition."""
+    send_singles(producer, trial.load.earlier)
+    _wait_judged(trial.detection, trial.settings)
+    if trial.lake is not None:
+        _wait_landed(trial)
+
+
+def _wait_landed(trial: Trial) -> None:
+    """Until every message is in the lake, as an event or as a dead letter."""
+    assert trial.lake is not None
+    lake = trial.lake
+    trial.detection.wait(lambda: not any(row.missing for row in audit(trial.settings, lake)))
+
+
+def _wait_judged(detection: Detection, settings: Settings) -> None:
+    """Until every message is judged and every window is closed."""
+    due = ends(settings)
+
+    def judged() -> bool:
+        try:
+            with psycopg.connect(detection.database, autocommit=True) as connection:
+                saved = positions(connection, detection.group)
+                query = "SELECT count(*) FROM anomaly_sessions WHERE status = 'open'"
+                left = connection.execute(query).fetchone()
+        except psycopg.Error:
+            return False
+        clicks = {place: at for (topic, place), at in saved.items() if topic == CLICK.topic}
+        return clicks == due and left == (0,)
+
+    detection.wait(judged)
+
+
+def _troubles(trial: Trial) -> list[str]:
+    found = [f"server {name}" for name in trial.servers.troubles()]
+    return [*found, "detection waits"] if "waiting: " in trial.detection.said else found
+
+
+def _detected(times: Times, seen: Seen, way: Course, pace: Pace) -> tuple[Times, str]:
+    """When the fault could first be seen, and by what."""
+    lagging = [(at, "lag of a second") for at, left in way.lag if left > pace.rate]
+    signs = sorted(one for one in [*seen.signs, *lagging] if one[0] > times.fault)
+    if not signs:
+        return times, "no sign"
+    return Times(times.fault, signs[0][0], times.lifted, times.restarted, times.ended), signs[0][1]
+
+
+def _verdict(
+    trial: Trial, times: Times, way: Course, held: Held, sign: str, corrupted: int
+) -> Verdict:
+    landed = [] if trial.lake is None else audit(trial.settings, trial.lake)
+    found, expected = _anomalies(trial.detection), _anomalies(trial.calm)
+    met, missed = attacks(found, expected, trial.load.labels)
+    return Verdict(
+        detection_seconds=round(times.detected - times.fault, 2),
+        recovery_seconds=way.recovery_seconds,
+        lost=held.lost + sum(row.missing for row in landed),
+        twice=held.twice + sum(row.repeated for row in landed),
+        wrong=wrong(found, expected) + abs(_rejected(trial.detection) - corrupted),
+        attacks_found=met,
+        attacks_missed=missed,
+        caught_up_seconds=way.caught_up_seconds,
+        stalled_seconds=way.stalled_seconds,
+        detected_by=sign,
+    )
+
+
+def _anomalies(detection: Detection) -> dict[str, dict[str, Any]]:
+    with psycopg.connect(detection.database, row_factory=dict_row) as connection:
+        return {row["anomaly_id"]: row for row in connection.execute(_JUDGED)}
+
+
+def _rejected(detection: Detection) -> int:
+    """Messages that the group could not take for an event."""
+    query = "SELECT value->'rejected_by_reason' FROM status_snapshots WHERE name LIKE %s"
+    with psycopg.connect(detection.database) as connection:
+        rows = connection.execute(query, (f"%:{detection.group}:%",)).fetchall()
+    return sum(sum(by_reason.values()) for (by_reason,) in rows)
+
+
+def _latencies(seen: Seen, load: SteadyLoad, pace: Pace) -> tuple[tuple[float, float], ...]:
+    """When each anomaly was first readable, and how long its event had been due then."""
+    numbers = {f"{one:032x}": n for n, one in enumerate(load.events["event_id"].to_list())}
+    ages = [
+        (at, at - pace.when(numbers[crossed]))
+        for at, crossed in seen.crossings.values()
+        if crossed in numbers
+    ]
+    return tuple(sorted(ages))
+
+
+def _complaint(said: str) -> str:
+    lines = [line for line in said.splitlines() if "waiting: " in line or "guardian: " in line]
+    return lines[-1] if lines else ""
+
+
+@contextmanager
+def _trial(
+    settings: Settings, folder: Path, scenario: ClusterScenario, load: SteadyLoad
+) -> Iterator[Trial]:
+    variables = command_environment(settings)
+    name = f"chaos_{time.time_ns()}"
+    servers = Servers(settings, scenario.groups)
+    buckets = settings.topic_partitions
+    lands = "connect" in scenario.groups
+    with (
+        ExitStack() as stack,
+        _database(settings, f"{name}_calm") as calm_url,
+        _database(settings, name) as url,
+        Detection(f"{name}-calm", calm_url, folder, variables) as calm,
+        Detection(name, url, folder, variables, scenario.options) as detection,
+    ):
+        lake = stack.enter_context(open_cluster_lake(settings)) if lands else None
+        calm.start()
+        detection.begin(buckets)
+        calm.begin(buckets)
+        calm.stop()
+        yield Trial(settings, load, servers, detection, calm, lake)
+
+
+@contextmanager
+def _database(settings: Settings, name: str) -> Iterator[str]:
+    """A database beside the stack's own, with our tables, dropped at the end."""
+    own = cluster_database_url(settings)
+    url = f"{own.rpartition('/')[0]}/{name}"
+    with psycopg.connect(own, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    try:
+        open_store(settings.model_copy(update={"database_url": SecretStr(url)})).close()
+        yield url
+    finally:
+        with psycopg.connect(own, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
