@@ -74,7 +74,7 @@ bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, b
 	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark
 
 chaos: setup-dev ## Every failure on purpose, one after the other, and their reports side by side
-	for n in 8 9 11 1 2 10; do $(BIN)/guardian chaos run $$n || exit 1; done
+	for n in 8 9 11 1 2 3 4 5 6 7 10; do $(BIN)/guardian chaos run $$n || exit 1; done
 	$(BIN)/guardian chaos report
 
 lock: setup-dev ## Resolve the locked dependencies anew
