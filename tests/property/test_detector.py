@@ -239,7 +239,7 @@ def as_oracle(a: Anomaly) -> OracleAnomaly:
         a.event_count,
         micros(a.first_crossed_at),
         int(a.crossed_event_id, 16),
-        tuple(int(i, 16) for i in a.sample_ids),
+        tuple(a.sample.event_ids),
     )
 
 

@@ -42,6 +42,10 @@ class Edge:
             return
         began = time.perf_counter()
         status = 0
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
+            send = _without_body(send)
 
         async def send_more(message: Message) -> None:
             nonlocal status
@@ -59,12 +63,29 @@ class Edge:
             detail = "Something went wrong on our side; the log of the API says what."
             await problem(500, detail, scope["path"])(scope, receive, send_more)
         finally:
-            self._count(scope, status, time.perf_counter() - began)
+            self._count(scope, method, status, time.perf_counter() - began)
 
-    def _count(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+    def _count(
+        self, scope: MutableMapping[str, Any], method: str, status: int, seconds: float
+    ) -> None:
         route = getattr(scope.get("route"), "path_format", "other")
         streams = route.endswith("/stream")
-        self._measures.answered(route, scope["method"], status, None if streams else seconds)
+        self._measures.answered(route, method, status, None if streams else seconds)
+
+
+def _without_body(send: Send) -> Send:
+    """The answer to HEAD: that to GET without its body, ended where the body would begin."""
+    is_ended = False
+
+    async def send_head(message: Message) -> None:
+        nonlocal is_ended
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not is_ended:
+            is_ended = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return send_head
 
 
 def _policy(scope: Scope) -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from clickstream_guardian.detector.model import Anomaly, Status
+from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Anomaly, Sample, Status
 from clickstream_guardian.events.identity import anomaly_id, id_hex
 from clickstream_guardian.rules.model import OPERATORS, Count, Distinct, Measure, Ratio, Rule
 
@@ -148,8 +148,8 @@ def anomalies_of(
             yield replace(known, **_measured(rule, row, span.closed_us))
     if sought:
         wanted = pl.DataFrame(sought, holding.select(_WINDOW).schema, orient="row")
-        for row in _with_evidence(rule, holding.join(wanted, on=_WINDOW), folded, shape):
-            yield _anomaly(rule, row, span.closed_us)
+        for row, sample in _with_evidence(rule, holding.join(wanted, on=_WINDOW), folded, shape):
+            yield _anomaly(rule, row, sample, span.closed_us)
 
 
 def _stands(known: Anomaly, earliest: int | None, sample_size: int) -> bool:
@@ -161,27 +161,53 @@ def _stands(known: Anomaly, earliest: int | None, sample_size: int) -> bool:
         return False
     if earliest is None:
         return True
-    is_full = len(known.sample_at) == sample_size
-    return is_full and earliest > micros(max(known.first_crossed_at, known.sample_at[-1]))
+    is_full = len(known.sample) == sample_size
+    last_us = max(micros(known.first_crossed_at), known.sample.events["at"][-1])
+    return is_full and earliest > last_us
 
 
 def _with_evidence(
     rule: Rule, holding: pl.DataFrame, folded: Folded, shape: Shape
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[dict[str, Any], Sample]]:
+    """Each window's row, with its crossing event, and its sample."""
     sessions = holding.select("session_id").unique()
     heads = folded.heads.join(sessions, on="session_id", how="semi")
-    found = _evidence(rule, holding, heads, shape, shape.head_size)
-    missing = holding.join(found, on=_WINDOW, how="anti")
+    found = _evidence(rule, holding, heads, shape.head_size)
+    yield from _rows_with_samples(holding, found, shape)
+    missing = holding.join(found.crossing, on=_WINDOW, how="anti")
     if len(missing):
         rows = pl.concat(folded.rows).join(sessions, on="session_id", how="semi")
-        found = pl.concat([found, _evidence(rule, missing, rows, shape, len(rows))])
-    return holding.join(found, on=_WINDOW).sort(_WINDOW).iter_rows(named=True)
+        yield from _rows_with_samples(missing, _evidence(rule, missing, rows, len(rows)), shape)
 
 
-def _evidence(
-    rule: Rule, holding: pl.DataFrame, rows: pl.DataFrame, shape: Shape, limit: int
-) -> pl.DataFrame:
-    """Crossing event and sample of each window, looked for among its first ``limit`` events.
+@dataclass(frozen=True)
+class _Evidence:
+    """Events in their windows, sorted and counted by ``events``, and each window's crossing."""
+
+    in_windows: pl.DataFrame
+    crossing: pl.DataFrame
+
+
+def _rows_with_samples(
+    holding: pl.DataFrame, found: _Evidence, shape: Shape
+) -> Iterator[tuple[dict[str, Any], Sample]]:
+    rows = holding.join(found.crossing, on=_WINDOW).sort(_WINDOW)
+    samples = (
+        found.in_windows.filter(pl.col("events") <= shape.sample_size)
+        .join(rows.select(_WINDOW), on=_WINDOW, how="semi", maintain_order="left")
+        .select(*SAMPLE_SCHEMA, "events")
+    )
+    # every window's events count from 1, so a 1 is where the next sample begins
+    begins = samples.select(pl.col("events") == 1).to_series().arg_true().to_list()
+    events = samples.drop("events")
+    for row, begin, end in zip(
+        rows.iter_rows(named=True), begins, [*begins, len(events)][1:], strict=True
+    ):
+        yield row, Sample(events.slice(begin, end - begin))
+
+
+def _evidence(rule: Rule, holding: pl.DataFrame, rows: pl.DataFrame, limit: int) -> _Evidence:
+    """Each window's beginning, and the crossing events found among its first ``limit`` events.
 
     ``rows`` hold at least the first ``limit`` of every pane, so the first ``limit`` of a window are
     its true beginning. Windows whose crossing lies further on are left out.
@@ -196,14 +222,7 @@ def _evidence(
     )
     prefixes = _with_prefix_measures(rule, in_windows)
     crossing = prefixes.filter(_condition(rule)).group_by(_WINDOW, maintain_order=True).first()
-    sample = (
-        in_windows.filter(pl.col("events") <= shape.sample_size)
-        .group_by(_WINDOW, maintain_order=True)
-        .agg(sample_at="at", sample_items="item_id", sample_ids="event_id")
-    )
-    return crossing.select(*_WINDOW, crossed_at="at", crossed_id="event_id").join(
-        sample, on=_WINDOW
-    )
+    return _Evidence(in_windows, crossing.select(*_WINDOW, crossed_at="at", crossed_id="event_id"))
 
 
 def _with_prefix_measures(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
@@ -249,7 +268,7 @@ def _measured(rule: Rule, row: Mapping[str, Any], closed_us: int) -> dict[str, A
     }
 
 
-def _anomaly(rule: Rule, row: Mapping[str, Any], closed_us: int) -> Anomaly:
+def _anomaly(rule: Rule, row: Mapping[str, Any], sample: Sample, closed_us: int) -> Anomaly:
     start = int(row["start"])
     return Anomaly(
         anomaly_id=anomaly_id(rule.name, rule.version, row["session_id"], start),
@@ -262,8 +281,6 @@ def _anomaly(rule: Rule, row: Mapping[str, Any], closed_us: int) -> Anomaly:
         thresholds={name: threshold.text for name, threshold in rule.when.items()},
         first_crossed_at=instant(row["crossed_at"]),
         crossed_event_id=id_hex(row["crossed_id"]),
-        sample_at=tuple(instant(at) for at in row["sample_at"]),
-        sample_items=tuple(row["sample_items"]),
-        sample_ids=tuple(id_hex(number) for number in row["sample_ids"]),
+        sample=sample,
         **_measured(rule, row, closed_us),
     )

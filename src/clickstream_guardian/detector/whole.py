@@ -17,7 +17,7 @@ from clickstream_guardian.detector.crowd import blamed_sessions
 from clickstream_guardian.detector.evaluate import explanation, instant, micros
 from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.measures import condition, crossing, measured
-from clickstream_guardian.detector.model import Anomaly, Status
+from clickstream_guardian.detector.model import Anomaly, Sample, Status
 from clickstream_guardian.detector.state import Chunk
 from clickstream_guardian.detector.windows import distinct_events, in_windows
 from clickstream_guardian.events.identity import SEPARATOR, anomaly_id, id_hex
@@ -152,7 +152,5 @@ def _anomaly(rule: Rule, row: Mapping[str, object], sample: int) -> Anomaly:
         first_crossed_at=instant(at[crossed]),
         crossed_event_id=id_hex(ids[crossed]),
         explanation=explanation(rule, measures, str(row["key"])),  # type: ignore[arg-type]
-        sample_at=tuple(instant(one) for one in at[:sample]),
-        sample_items=tuple(items[:sample]),
-        sample_ids=tuple(id_hex(one) for one in ids[:sample]),
+        sample=Sample.of(at[:sample], items[:sample], ids[:sample]),
     )

@@ -99,6 +99,14 @@ def ids_from_octets(octets: npt.NDArray[np.uint8]) -> pl.Series:
     return (high * _WORD + low).alias("event_id")
 
 
+def ids_as_hex(ids: pl.Series) -> pl.Series:
+    """``UInt128`` ids as people see them, each 32 hex digits."""
+    digits = ids_to_arrow(ids).buffers()[1].hex()
+    offsets = np.arange(0, len(digits) + 1, 32, dtype=np.int64)
+    texts = pa.LargeStringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(digits))
+    return pl.Series("event_id", texts)
+
+
 def id_hex(number: int) -> str:
     """A ``UInt128`` id as people see it: 32 hex digits."""
     return f"{number:032x}"

@@ -71,6 +71,7 @@ class Judge:
         self.state = BucketState()
         self.judged_before: Mapping[PartitionKey, int] = {}
         self._withdrawn_us: int | None = None
+        self._saving_us: int | None = None
         if checkpoint is not None:
             points = {PartitionKey(p.source, p.partition): p for p in checkpoint.positions}
             self.judged_before = {key: saved.next_offset for key, saved in points.items()}
@@ -105,35 +106,46 @@ class Judge:
         self.state = step.state
         return step
 
-    def save(self, connection: Connection, anomalies: Sequence[Anomaly]) -> None:
+    def save(
+        self,
+        connection: Connection,
+        anomalies: Sequence[Anomaly],
+        state: BucketState | None = None,
+    ) -> None:
         """Save what was found, in the caller's transaction; ``saved`` tells that it holds.
+
+        Args:
+            connection: where.
+            anomalies: what the steps since the last save found.
+            state: the state after those steps, where later ones have been made already.
 
         Raises:
             CheckpointConflictError: another process detects for the group.
         """
         shadow = self.config.shadow_rules
         upsert_anomalies(connection, anomalies, self.group, shadow)
-        settled_us = self.state.settled_us
-        if settled_us != self._withdrawn_us:
-            withdraw_forgotten(connection, to_instant(settled_us), self.group, shadow)
-        save_checkpoint(connection, self._checkpoint(), self.generation)
+        state = state or self.state
+        self._saving_us = state.settled_us
+        if self._saving_us != self._withdrawn_us:
+            withdraw_forgotten(connection, to_instant(self._saving_us), self.group, shadow)
+        save_checkpoint(connection, self._checkpoint(state), self.generation)
 
     def saved(self) -> None:
         """The transaction of the last ``save`` was committed."""
         self.generation += 1
-        self._withdrawn_us = self.state.settled_us
+        self._withdrawn_us = self._saving_us
 
-    def _checkpoint(self) -> Checkpoint:
-        points = self.state.resume_points()
+    def _checkpoint(self, state: BucketState) -> Checkpoint:
+        points = state.resume_points()
         return Checkpoint(
             group_name=self.group,
             rules_fingerprint=self.fingerprint,
             lateness_us=self.config.lateness_us,
-            closed_until=to_instant(self.state.settled_us),
+            closed_until=to_instant(state.settled_us),
             generation=self.generation,
             positions=tuple(
                 position_of(key, self._furthest(key, now), points.get(key, PartitionState()))
-                for key, now in sorted(self.state.partitions.items())
+                for key, now in sorted(state.partitions.items())
             ),
             longest_us=self.config.longest_us,
         )
@@ -164,14 +176,16 @@ class Detection:
         """Events of a file found late so far."""
         return self.judge.state.partitions[_key(file)].late_count
 
-    def feed(self, batch: Batch) -> tuple[Anomaly, ...]:
-        """Judge a batch and save what follows; what detection has seen already is dropped."""
+    def feed(self, batch: Batch) -> Step:
+        """Judge a batch; what detection has seen already is dropped."""
         promised = NEVER if batch.promised_us is None else batch.promised_us
-        step = self.judge.step([self._arrival(part, promised) for part in batch.parts])
+        return self.judge.step([self._arrival(part, promised) for part in batch.parts])
+
+    def save(self, step: Step) -> None:
+        """Save what a step found; steps are saved in their order, perhaps after later ones."""
         with self.store.begin() as connection:
-            self.judge.save(connection, step.anomalies)
+            self.judge.save(connection, step.anomalies, step.state)
         self.judge.saved()
-        return step.anomalies
 
     def _arrival(self, part: Part, promised_us: int) -> Arrival:
         start = self.position(part.file)

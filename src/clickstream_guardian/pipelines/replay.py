@@ -21,6 +21,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
+from clickstream_guardian.detector.advance import Step
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig
 from clickstream_guardian.engines.days import MetricEngine
@@ -50,6 +51,8 @@ from clickstream_guardian.store import (
 _BATCHES_AHEAD = 2
 _ROWS_BEHIND = 2 * SLICE_ROWS
 """Events that may wait to be landed while detection goes on; they are held in memory."""
+_STEPS_BEHIND = 2
+"""Steps of detection that may wait to be saved, the one being saved among them."""
 
 
 class Observer(Protocol):
@@ -62,7 +65,7 @@ class Observer(Protocol):
         """So much of it is done."""
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
-        """Anomalies are readable in the database."""
+        """Anomalies are readable in the database; told by another thread than the rest."""
 
 
 @dataclass(frozen=True)
@@ -218,9 +221,12 @@ def _run(
         land = stack.enter_context(
             behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND)
         )
+        save = stack.enter_context(
+            behind(partial(_save, detection, observer), lambda _: 1, _STEPS_BEHIND)
+        )
         for batch in stream:
             land(batch)
-            observer.found(detection.feed(batch))
+            save(detection.feed(batch))
             observer.advance(batch.rows)
     lander.commit()
     report.late += sum(detection.late_count(file) for file in files)
@@ -236,6 +242,11 @@ def _run(
                 late_count=detection.late_count(file),
                 events_by_hour=index.hours,
             )
+
+
+def _save(detection: Detection, observer: Observer, step: Step) -> None:
+    detection.save(step)
+    observer.found(step.anomalies)
 
 
 def _land(parts: Parts, lander: Lander, pace: Pace, batch: Batch) -> None:

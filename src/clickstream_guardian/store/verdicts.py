@@ -123,7 +123,7 @@ def _standing(anomalies: Iterable[Anomaly], allowed: AllowList) -> list[Standing
     """What each rule holds against the session of these anomalies."""
     found: dict[str, Standing] = {}
     for row in anomalies:
-        if row.status == Status.WITHDRAWN or allowed.covers(row.sample_items):
+        if row.status == Status.WITHDRAWN or allowed.covers(row.sample.item_ids):
             continue
         severity, at = Severity[str(row.severity).upper()], row.first_crossed_at
         known = found.get(row.rule, Standing(row.rule, severity, at, at))

@@ -34,6 +34,14 @@ def test_another_method_is_refused_with_the_right_one(client: TestClient, method
     assert client.request(method, "/anomalies").headers["allow"] == "GET"
 
 
+@pytest.mark.parametrize("path", ["/anomalies?limit=1", "/metrics", "/nowhere"])
+def test_head_is_answered_like_get_without_the_body(client: TestClient, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert head.status_code == whole.status_code
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert head.content == b""
+
+
 def test_a_database_that_is_away_is_said_without_its_password() -> None:
     config = ApiConfig(ReaderConfig(NOWHERE, wait_seconds=0.2))
     with TestClient(create_app(config), base_url="http://localhost") as client:

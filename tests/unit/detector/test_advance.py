@@ -77,7 +77,7 @@ def test_the_crossing_event_is_the_fiftieth_in_time_whatever_came_first() -> Non
     (anomaly,) = feed(BucketState(), events.reverse(), ended=True).anomalies
     assert anomaly.first_crossed_at == events["occurred_at"][49]
     assert int(anomaly.crossed_event_id, 16) == events["event_id"][49]
-    assert anomaly.sample_ids[0] == f"{events['event_id'][0]:032x}"
+    assert anomaly.sample.event_ids[0] == events["event_id"][0]
     assert anomaly.explanation == "60 clicks in 10 seconds"
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.evaluate import micros
+from clickstream_guardian.detector.model import Anomaly, Sample
 from clickstream_guardian.store.checkpoints import Checkpoint, Position
 
 START = datetime(2014, 4, 7, 10, 51, tzinfo=UTC)
+
+ITEMS = ("214536502", 'a "quoted"\titem \\ ü')
+
+
+def sample(
+    *at: datetime, items: Sequence[str] = ITEMS, ids: Sequence[int] = (1 << 124, 2)
+) -> Sample:
+    """Two events, or as many as there are times."""
+    return Sample.of([micros(one) for one in at], items[: len(at)], ids[: len(at)])
+
 
 ANOMALY = Anomaly(
     anomaly_id="0" * 32,
@@ -26,9 +38,7 @@ ANOMALY = Anomaly(
     first_crossed_at=START + timedelta(seconds=7),
     crossed_event_id="f" * 32,
     explanation="60 clicks in 10 seconds",
-    sample_at=(START, START + timedelta(milliseconds=1500)),
-    sample_items=("214536502", 'a "quoted"\titem \\ ü'),
-    sample_ids=("1" * 32, "2" * 32),
+    sample=sample(START, START + timedelta(milliseconds=1500)),
 )
 
 

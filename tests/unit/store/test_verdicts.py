@@ -17,7 +17,7 @@ from clickstream_guardian.store.verdicts import (
     save_allowed,
 )
 from clickstream_guardian.verdicts import AllowEntry, AllowKind
-from tests.unit.store.samples import START, anomaly, at
+from tests.unit.store.samples import START, anomaly, at, sample
 
 HOUR = timedelta(hours=1)
 
@@ -102,10 +102,10 @@ def test_an_expired_entry_covers_nothing(store: Store) -> None:
 @pytest.mark.parametrize("allowed_first", [True, False])
 def test_an_allowed_item_covers_what_lies_on_it_alone(store: Store, allowed_first: bool) -> None:
     rows = [
-        anomaly(1, sample_items=("9", "9")),
-        anomaly(2, rule="BOT_LIKE", sample_items=("9", "8")),
-        anomaly(3, session_id="only", sample_items=("9", "9")),
-        anomaly(4, session_id="none", sample_items=(), sample_at=(), sample_ids=()),
+        anomaly(1, sample=sample(START, START, items=("9", "9"))),
+        anomaly(2, rule="BOT_LIKE", sample=sample(START, START, items=("9", "8"))),
+        anomaly(3, session_id="only", sample=sample(START, START, items=("9", "9"))),
+        anomaly(4, session_id="none", sample=sample()),
     ]
     if not allowed_first:
         write(store, *rows)
@@ -147,9 +147,9 @@ def test_step_by_step_is_what_judging_all_anew_gives(store: Store, seed: int) ->
 
 def test_a_preview_that_grows_beyond_the_allowed_item_counts(store: Store) -> None:
     allow(store, AllowKind.ITEM, "9")
-    write(store, anomaly(1, status="open", sample_items=("9", "9")))
+    write(store, anomaly(1, status="open", sample=sample(START, START, items=("9", "9"))))
     assert verdicts(store)["42"][0] == "clean"
-    write(store, anomaly(1, status="open", sample_items=("9", "8")))
+    write(store, anomaly(1, status="open", sample=sample(START, START, items=("9", "8"))))
     assert verdicts(store)["42"][0] == "abusive"
 
 
