@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from clickstream_guardian.pipelines.home import Home
@@ -53,17 +55,29 @@ def opened(settings: Settings, engine: str = "embedded") -> Iterator[Parts]:
         settings: where everything is.
         engine: what computes days, ``embedded`` or ``spark``.
     """
-    from clickstream_guardian.metrics.loader import load_metrics
-    from clickstream_guardian.pipelines.replay import Parts
-
     config = detector_config(settings)
+    _load_meanwhile("clickstream_guardian.pipelines.replay", "clickstream_guardian.metrics.loader")
     home = Home(settings.home_path)
     with (
         opened_store(settings) as store,
         _opened_lake(settings, store) as lake,
         _opened_engine(settings, engine, lake) as host,
     ):
+        from clickstream_guardian.metrics.loader import load_metrics
+        from clickstream_guardian.pipelines.replay import Parts
+
         yield Parts(home, store, lake, host, tuple(load_metrics()), config)
+
+
+def _load_meanwhile(*modules: str) -> None:
+    """Load what will be needed while the database starts; an error arises where it is needed."""
+
+    def load() -> None:
+        with suppress(Exception):
+            for name in modules:
+                import_module(name)
+
+    threading.Thread(target=load, name="loading").start()
 
 
 @contextmanager

@@ -132,26 +132,31 @@ def replay(
     """Land, judge and measure files of clicks and purchases: plain, .gz or .zst, header or none.
 
     Killed at any moment, the same command goes on where it stopped. A finished file changes
-    nothing when it is given again.
+    nothing when it is given again. At a speed, what came due while the command was dead is handed
+    over at once, as a live source would; interrupted by hand (Ctrl-C), the stream stands still.
 
     Example: [bold]guardian replay --clicks yoochoose-clicks.dat --purchases yoochoose-buys.dat[/]
     """
     from clickstream_guardian.cli.opening import opened
-    from clickstream_guardian.cli.screen import show_summary
-    from clickstream_guardian.cli.summary import summarise
     from clickstream_guardian.events.fields import CLICK, PURCHASE
     from clickstream_guardian.pipelines.pace import Pace
-    from clickstream_guardian.pipelines.replay import Request
-    from clickstream_guardian.pipelines.replay import replay as run_replay
 
     settings = _settings(replay_speed=speed)
     inputs = [(p, CLICK) for p in clicks or ()] + [(p, PURCHASE) for p in purchases or ()]
     if not inputs:
         raise UsageError("Nothing to replay: give a file with --clicks or --purchases.")
-    request = Request(tuple(inputs), _order(order), max_events, strict, settings.max_rejected_ratio)
+    order_asked = _order(order)
     common = shared(context)
     pace = Pace.parse(settings.replay_speed)
     with opened(settings) as parts:
+        # loaded while the database started
+        from clickstream_guardian.cli.screen import show_summary
+        from clickstream_guardian.cli.summary import summarise
+        from clickstream_guardian.pipelines.replay import Request
+        from clickstream_guardian.pipelines.replay import replay as run_replay
+
+        limit = settings.max_rejected_ratio
+        request = Request(tuple(inputs), order_asked, max_events, strict, limit)
         with _watching(common, ticker=pace.speed is not None) as watching:
             report = run_replay(parts, request, pace, watching)
         summary = summarise(parts, report)

@@ -168,6 +168,11 @@ class Detection:
         self.judge = Judge(config, group, checkpoint)
         self.judge.declare({_key(file): (file.kind, file.events_from) for file in files})
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing of the files was judged before."""
+        return self.judge.generation == 0
+
     def position(self, file: FileSource) -> int:
         """The first offset of a file that detection has to read."""
         return self.judge.state.partitions[_key(file)].next_offset

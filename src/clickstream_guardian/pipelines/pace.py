@@ -1,10 +1,17 @@
-"""How fast a replay runs: as fast as it can, or a number of times faster than the events' time."""
+"""How fast a replay runs: as fast as it can, or a number of times faster than the events' time.
+
+A paced replay stands for a live source, and a live source does not wait for whoever has died. So
+its clock is kept in a file: whoever goes on gets at once what has come due meanwhile.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -15,6 +22,41 @@ from clickstream_guardian.sources.replay import Batch, Part
 _TICK_SECONDS = 0.1
 _LIVE_COMMIT_SECONDS = 10.0
 _MAX_WAIT_SECONDS = 1.0
+_PIECE_ROWS = 20_000
+"""Events of a file in a piece, about, for whoever is behind: the first of them are judged soon."""
+
+
+@dataclass(frozen=True)
+class StreamClock:
+    """What is due when, of a replay that may be interrupted.
+
+    Attributes:
+        event_us: a moment of the events' time.
+        at: the same moment in seconds since 1970; None for a clock that was stopped there.
+        speed: event seconds per wall second.
+    """
+
+    event_us: int
+    at: float | None
+    speed: float
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The clock in a file; None where there is none."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: Path) -> None:
+        """Keep it in a file, whole or not at all."""
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(asdict(self)))
+        new.replace(path)
+
+    def due_us(self, now: float) -> int:
+        """The event time that is due at ``now``, in seconds since 1970."""
+        return self.event_us + (0 if self.at is None else int((now - self.at) * self.speed * 1e6))
 
 
 @dataclass
@@ -29,6 +71,7 @@ class Pace:
     speed: float | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    wall: Callable[[], float] = time.time
     commit_files: int = 400
     _committed_at: float | None = field(default=None, init=False)
 
@@ -62,11 +105,15 @@ class Pace:
         self._committed_at = self.clock()
         return True
 
-    def paced(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def paced(self, batches: Iterator[Batch], kept: Path | None = None) -> Iterator[Batch]:
         """The same events, handed over when their time has come, in ticks of 0.1 s.
 
         The clock starts when the first event is at hand, so neither silence before it nor its
-        reading costs anything. Whoever falls behind gets what is due in one piece.
+        reading costs anything. Whoever falls behind gets what is due in large pieces.
+
+        Args:
+            batches: the events.
+            kept: the file of the stream's clock; one that is there already goes on.
         """
         if self.speed is None:
             yield from batches
@@ -81,22 +128,47 @@ class Pace:
                 continue
             first, last = min(int(t[0]) for t in filled), max(int(t[-1]) for t in filled)
             if start_us is None:
-                started, start_us = self.clock(), first
+                started, start_us = self.clock(), self._start_us(first, kept)
             taken = [0] * len(times)
             while True:
                 nearest = min(int(t[n]) for t, n in zip(times, taken, strict=True) if n < len(t))
                 due_us = (nearest // tick_us + 1) * tick_us
                 self._wait_until(started + (due_us - start_us) / 1e6 / self.speed)
                 passed_us = start_us + int((self.clock() - started) * self.speed * 1e6)
-                edge = max(due_us, passed_us // tick_us * tick_us)
+                edge = max(due_us, min(passed_us // tick_us * tick_us, _far(times, taken)))
                 piece, taken = _piece(batch, times, taken, edge)
                 yield piece
                 if edge > last:
                     break
 
+    def pause(self, kept: Path) -> None:
+        """Stop the stream's clock where it stands, as its user has asked for."""
+        clock = StreamClock.read(kept)
+        if clock is not None:
+            StreamClock(clock.due_us(self.wall()), None, clock.speed).write(kept)
+
+    def _start_us(self, first_us: int, kept: Path | None) -> int:
+        """The event time that is due now: the first event's, or what the kept clock says."""
+        if kept is None or self.speed is None:
+            return first_us
+        before, now = StreamClock.read(kept), self.wall()
+        start_us = first_us if before is None else before.due_us(now)
+        StreamClock(start_us, now, self.speed).write(kept)
+        return start_us
+
     def _wait_until(self, due: float) -> None:
         while (left := due - self.clock()) > 0:
             self.sleep(min(left, _MAX_WAIT_SECONDS))
+
+
+def _far(times: list[np.ndarray], taken: list[int]) -> int:
+    """The event time up to which a piece of the greatest size goes."""
+    ends = [
+        int(t[n + _PIECE_ROWS])
+        for t, n in zip(times, taken, strict=True)
+        if n + _PIECE_ROWS < len(t)
+    ]
+    return min(ends, default=np.iinfo(np.int64).max)
 
 
 def _piece(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -212,12 +212,14 @@ def _run(
     for file in files:
         lander.land_rejected(file)
     start = {f.source: min(lander.position(f), detection.position(f)) for f in files}
-    if pace.speed is not None:
+    if pace.speed is not None and detection.is_new:
         rehearse(parts.detector, parts.store, lambda events: raw_rows(events, files[0]))
     observer.begin("Landing and judging", sum(f.end - f.events_from for f in files))
+    clock = files[0].spool.folder / "clock.json"
     with ExitStack() as stack:
+        stack.enter_context(_pausable(pace, clock))
         slices = stack.enter_context(ahead(batches(files, start), 1))
-        stream = stack.enter_context(ahead(pace.paced(slices), _BATCHES_AHEAD))
+        stream = stack.enter_context(ahead(pace.paced(slices, clock), _BATCHES_AHEAD))
         land = stack.enter_context(
             behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND)
         )
@@ -247,6 +249,16 @@ def _run(
 def _save(detection: Detection, observer: Observer, step: Step) -> None:
     detection.save(step)
     observer.found(step.anomalies)
+
+
+@contextmanager
+def _pausable(pace: Pace, clock: Path) -> Iterator[None]:
+    """Interrupted by hand, a paced stream stands still; a death does not stop it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pace.pause(clock)
+        raise
 
 
 def _land(parts: Parts, lander: Lander, pace: Pace, batch: Batch) -> None:

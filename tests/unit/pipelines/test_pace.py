@@ -9,7 +9,7 @@ import pytest
 
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.events.fields import CLICK
-from clickstream_guardian.pipelines.pace import Pace
+from clickstream_guardian.pipelines.pace import Pace, StreamClock
 from clickstream_guardian.sources.replay import Batch, FileSource, batches
 from clickstream_guardian.sources.spool import Order, build_spool
 
@@ -89,6 +89,39 @@ def test_a_promise_is_kept_by_every_later_piece(tmp_path: Path) -> None:
             times = part.events["occurred_at"].to_physical() if len(part.events) else []
             assert all(promised is None or at >= promised for at in times)
         promised = batch.promised_us
+
+
+def test_who_goes_on_after_a_death_gets_at_once_what_has_come_due(tmp_path: Path) -> None:
+    clock, kept = Clock(), tmp_path / "clock.json"
+    made = stream(tmp_path, [0, 1, 2, 3, 4, 9])
+    killed = Pace(1.0, clock, clock.sleep, clock).paced(iter(made), kept)
+    next(killed)  # the first event, at 0.1 s
+    clock.now += 3.5
+    pace = Pace(1.0, clock, clock.sleep, clock)
+    seen = [(round(clock.now - 100, 3), b.rows) for b in pace.paced(iter(made), kept) if b.rows]
+    assert seen == [(3.6, 4), (4.1, 1), (9.1, 1)]
+
+
+def test_a_stream_paused_by_hand_goes_on_where_it_stood(tmp_path: Path) -> None:
+    clock, kept = Clock(), tmp_path / "clock.json"
+    made = stream(tmp_path, [0, 1, 9])
+    pace = Pace(1.0, clock, clock.sleep, clock)
+    stopped = pace.paced(iter(made), kept)
+    next(stopped)
+    pace.pause(kept)
+    clock.now += 1000
+    faster = Pace(10.0, clock, clock.sleep, clock)
+    seen = [(round(clock.now - 1100, 3), b.rows) for b in faster.paced(iter(made), kept) if b.rows]
+    assert seen == [(0.19, 1), (0.29, 1), (1.09, 1)]
+
+
+def test_a_long_way_behind_comes_in_pieces(tmp_path: Path) -> None:
+    clock, kept = Clock(), tmp_path / "clock.json"
+    StreamClock(0, 0.0, 1e9).write(kept)
+    made = stream(tmp_path, [n / 1000 for n in range(45_000)])
+    pieces = [b.rows for b in Pace(1.0, clock, clock.sleep, clock).paced(iter(made), kept)]
+    assert sum(pieces) == 45_000
+    assert max(pieces) == 20_000
 
 
 def test_no_speed_is_no_waiting(tmp_path: Path) -> None:
