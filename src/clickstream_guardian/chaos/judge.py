@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clickstream_guardian.chaos.observe import Sample
+from clickstream_guardian.chaos.timetable import Timetable
 
 _CONTROL = "control"
 _COMPARED = ("rule", "session_id", "window_start", "window_end", "measures", "severity", "status")
@@ -37,8 +38,7 @@ class Verdict:
         lost, twice: events of the source that are not in the lake, or in it more than once.
         wrong: anomalies missing, added or different beside the undisturbed run.
         attacks_found, attacks_missed: labelled attack sessions that the undisturbed run found.
-        caught_up_seconds: from the same moment until no output was behind any more; None where the
-            load waits with its fault, and so never is behind.
+        caught_up_seconds: from the same moment until all that was due a second ago was saved.
         stalled_seconds: the longest time without any new output, on the cluster.
         detected_by: the first sign, on the cluster.
     """
@@ -64,6 +64,7 @@ class Verdict:
 def judge(
     samples: Sequence[Sample],
     times: Times,
+    timetable: Timetable,
     balance: Mapping[str, Any],
     anomalies: Rows,
     expected: Rows,
@@ -74,6 +75,7 @@ def judge(
     Args:
         samples: the output over time.
         times: when what happened.
+        timetable: when which line was due.
         balance: what ``guardian reconcile --json`` said.
         anomalies: those found, by id.
         expected: those of the undisturbed run.
@@ -81,9 +83,12 @@ def judge(
     """
     found, missed = attacks(anomalies, expected, labels)
     lost, twice = _offsets(balance)
+    since, recovered = max(times.fault, times.lifted), _recovered(samples, times)
+    even = None if recovered is None else timetable.caught_up(samples, recovered)
     return Verdict(
         detection_seconds=round(times.detected - times.fault, 2),
-        recovery_seconds=_recovery(samples, times),
+        recovery_seconds=None if recovered is None else round(recovered - since, 2),
+        caught_up_seconds=None if even is None else round(even - since, 2),
         lost=lost,
         twice=twice,
         wrong=wrong(anomalies, expected),
@@ -105,15 +110,14 @@ def wrong(found: Rows, expected: Rows) -> int:
     return sum(_said(found.get(one)) != _said(expected.get(one)) for one in {*found, *expected})
 
 
-def _recovery(samples: Sequence[Sample], times: Times) -> float | None:
-    """Until more is saved than was found saved after the fault; what was just saved is no output.
+def _recovered(samples: Sequence[Sample], times: Times) -> float | None:
+    """When more is saved than was found saved after the fault; what was just saved is no output.
 
     A command that has been started again needs longer to its first output than to the next sample.
     """
-    since = max(times.fault, times.lifted)
     after = [(s.at, s.judged) for s in samples if s.at > times.restarted and s.judged is not None]
     new = [at for at, judged in after if judged > after[0][1]]
-    return round(new[0] - since, 2) if new else None
+    return new[0] if new else None
 
 
 def _offsets(balance: Mapping[str, Any]) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clickstream_guardian.errors import GuardianError
 
 DAY = "2014-04-07"
@@ -38,6 +41,15 @@ class Load:
     labels: Path
     speed: float
     seconds: float
+
+    def event_times(self) -> NDArray[np.int64]:
+        """When the clicks happened, in their order, in microseconds since 1970."""
+        import polars as pl
+
+        lines = pl.scan_csv(self.clicks, has_header=False, infer_schema=False)
+        at = pl.col("column_2").str.to_datetime(time_unit="us", time_zone="UTC")
+        times = lines.select(at.to_physical()).collect().to_series().sort().to_numpy()
+        return times.astype(np.int64)
 
 
 def kept_environment() -> dict[str, str]:

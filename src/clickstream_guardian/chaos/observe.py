@@ -43,6 +43,7 @@ class Observer:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self._began = time.monotonic()
+        self.watched_from = time.time()
         self.samples: list[Sample] = []
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from dataclasses import asdict
@@ -56,6 +57,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "machine": f"{os.cpu_count()} processors, {platform.machine()}, {platform.system()}",
         "clean": outcome.verdict.is_clean,
         **asdict(outcome.verdict),
+        "latency_p95_seconds": latency_p95(outcome),
         "restart_seconds": round(outcome.times.restarted - outcome.times.fault, 2),
         "complaint": outcome.complaint,
     }
@@ -68,6 +70,7 @@ def markdown(outcome: Outcome, values: dict[str, Any], picture: str) -> str:
         "first sign": values["detected_by"],
         "recovered after": f"{values['recovery_seconds']} s",
         "caught up after": _seconds(values["caught_up_seconds"]),
+        "age of a new anomaly, 95th percentile": _seconds(values["latency_p95_seconds"]),
         "longest time without output": _seconds(values["stalled_seconds"]),
         "events lost": values["lost"],
         "events twice": values["twice"],
@@ -80,6 +83,12 @@ def markdown(outcome: Outcome, values: dict[str, Any], picture: str) -> str:
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in shown.items())]
     lines += ["", "The command said: " + (f"`{outcome.complaint}`" if outcome.complaint else "–")]
     return "\n".join([*lines, "", f"![Output over time]({picture})", ""])
+
+
+def latency_p95(outcome: Outcome) -> float | None:
+    """Of 100 anomalies, how old 95 were at most when they were first readable; with the fault."""
+    ages = sorted(age for _, age in outcome.latencies)
+    return round(ages[math.ceil(0.95 * len(ages)) - 1], 2) if ages else None
 
 
 def _seconds(value: float | None) -> str:

@@ -17,8 +17,10 @@ from clickstream_guardian.chaos.faults import Scenario, Victim, small_disk
 from clickstream_guardian.chaos.judge import Times, Verdict, judge
 from clickstream_guardian.chaos.load import Command, Load, make_load, stop
 from clickstream_guardian.chaos.observe import Observer, Sample
+from clickstream_guardian.chaos.timetable import Timetable
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.settings import Settings
+from clickstream_guardian.sources.stream_clock import StreamClock
 from clickstream_guardian.store import open_store
 
 _FAULT_AFTER = 0.4
@@ -50,8 +52,8 @@ class Outcome:
     Attributes:
         seconds: how long the load takes undisturbed.
         complaint: what the command said of the fault.
-        lag: seconds, and events that were due and not saved; on the cluster.
-        latencies: seconds at which an anomaly was first readable, and its age then; on the cluster.
+        lag: seconds, and events that were due and not saved.
+        latencies: seconds at which an anomaly was first readable, and its age then.
     """
 
     scenario: Story
@@ -88,28 +90,35 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
         command = Command(home)
         with open_store(Settings(home=home, database_url=None)) as store:
             with Observer(store.catalog_uri) as observer:
-                times, complaint = _disturb(scenario, command, load, observer)
-            verdict = judge(
-                observer.samples,
-                times,
-                command.reconcile(),
-                command.anomalies(),
-                expected,
-                _labels(load.labels),
-            )
+                times, clock, complaint = _disturb(scenario, command, load, observer)
+            timetable = Timetable(load.event_times(), clock, observer.watched_from)
+            found = command.anomalies()
+            balance, labels = command.reconcile(), _labels(load.labels)
+            verdict = judge(observer.samples, times, timetable, balance, found, expected, labels)
         samples = tuple(observer.samples)
-        return Outcome(scenario, rate, seconds, times, samples, verdict, complaint)
+        return Outcome(
+            scenario,
+            rate,
+            seconds,
+            times,
+            samples,
+            verdict,
+            complaint,
+            tuple(timetable.lag(samples)),
+            tuple(timetable.latencies(found.values())),
+        )
 
 
 def _disturb(
     scenario: Scenario, command: Command, load: Load, observer: Observer
-) -> tuple[Times, str]:
+) -> tuple[Times, StreamClock, str]:
     """Start the load, break it, start it again as a supervisor would, to its end."""
     arguments = ("--quiet", "replay", "--clicks", str(load.clicks), "--speed", f"{load.speed:.1f}")
     process = command.start(*arguments)
     victim = Victim(command.home, process.pid)
     try:
         _wait_for_load(process, observer)
+        clock = _clock(command.home)
         time.sleep(load.seconds * _FAULT_AFTER)
         fault = observer.now()
         scenario.inject(victim)
@@ -128,7 +137,15 @@ def _disturb(
     said = [line for line in complaint.splitlines() if line.startswith("guardian: ")]
     ended = observer.now()
     last = said[-1].replace(str(command.home), "HOME") if said else ""
-    return Times(fault, detected, lifted, restarted, ended), last
+    return Times(fault, detected, lifted, restarted, ended), clock, last
+
+
+def _clock(home: Path) -> StreamClock:
+    """The stream's clock; it goes on through death and restart."""
+    for path in (home / "spool").glob("*/clock.json"):
+        if (clock := StreamClock.read(path)) is not None:
+            return clock
+    raise GuardianError(f"{home}: the load keeps no clock; is it replayed at a speed?")
 
 
 def _wait_for_load(process: Popen[str], observer: Observer) -> None:

@@ -6,57 +6,23 @@ its clock is kept in a file: whoever goes on gets at once what has come due mean
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import polars as pl
 
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.sources.replay import Batch, Part
+from clickstream_guardian.sources.stream_clock import StreamClock
 
 _TICK_SECONDS = 0.1
 _LIVE_COMMIT_SECONDS = 10.0
 _MAX_WAIT_SECONDS = 1.0
 _PIECE_ROWS = 20_000
 """Events of a file in a piece, about, for whoever is behind: the first of them are judged soon."""
-
-
-@dataclass(frozen=True)
-class StreamClock:
-    """What is due when, of a replay that may be interrupted.
-
-    Attributes:
-        event_us: a moment of the events' time.
-        at: the same moment in seconds since 1970; None for a clock that was stopped there.
-        speed: event seconds per wall second.
-    """
-
-    event_us: int
-    at: float | None
-    speed: float
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """The clock in a file; None where there is none."""
-        try:
-            return cls(**json.loads(path.read_text()))
-        except FileNotFoundError:
-            return None
-
-    def write(self, path: Path) -> None:
-        """Keep it in a file, whole or not at all."""
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(asdict(self)))
-        new.replace(path)
-
-    def due_us(self, now: float) -> int:
-        """The event time that is due at ``now``, in seconds since 1970."""
-        return self.event_us + (0 if self.at is None else int((now - self.at) * self.speed * 1e6))
 
 
 @dataclass

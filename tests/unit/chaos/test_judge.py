@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from clickstream_guardian.chaos.judge import Times, Verdict, judge
 from clickstream_guardian.chaos.observe import Sample
+from clickstream_guardian.chaos.timetable import Timetable
+from clickstream_guardian.sources.stream_clock import StreamClock
 
 TIMES = Times(fault=10.0, detected=10.5, lifted=10.0, restarted=10.6, ended=20.0)
 SAMPLES = (
@@ -16,6 +20,10 @@ SAMPLES = (
     Sample(14.5, 111, 2),
 )
 LABELS = {"7": "runaway", "8": "runaway", "9": "control"}
+WATCHED_FROM = 1_000_000.0
+CLOCK = StreamClock(0, WATCHED_FROM - 90, 1.0)
+TIMETABLE = Timetable(np.arange(0, 111) * 1_000_000, CLOCK, WATCHED_FROM)
+"""A line a second; the hundredth is due at 10 s, the last but one at 20 s."""
 NONE: list[dict[str, Any]] = []
 
 
@@ -26,7 +34,7 @@ def anomaly(session: str, clicks: int = 60) -> dict[str, Any]:
 
 def verdict(found: dict[str, dict[str, Any]], imbalances: list[dict[str, Any]] = NONE) -> Verdict:
     expected = {"a": anomaly("7"), "b": anomaly("9")}
-    return judge(SAMPLES, TIMES, {"imbalances": imbalances}, found, expected, LABELS)
+    return judge(SAMPLES, TIMES, TIMETABLE, {"imbalances": imbalances}, found, expected, LABELS)
 
 
 def test_recovery_ends_with_the_first_output_that_was_not_there_before() -> None:
@@ -50,5 +58,20 @@ def test_lost_and_doubled_lines_are_counted() -> None:
 
 def test_a_home_that_never_came_back_is_not_clean() -> None:
     calm = {"a": anomaly("7"), "b": anomaly("9")}
-    one = judge(SAMPLES[:4], TIMES, {"imbalances": []}, calm, calm, LABELS)
-    assert (one.recovery_seconds, one.is_clean) == (None, False)
+    one = judge(SAMPLES[:4], TIMES, TIMETABLE, {"imbalances": []}, calm, calm, LABELS)
+    assert (one.recovery_seconds, one.caught_up_seconds, one.is_clean) == (None, None, False)
+
+
+def test_output_has_caught_up_when_all_that_was_due_a_second_ago_is_saved_for_good() -> None:
+    samples = [Sample(at, judged) for at, judged in ((12.0, 102), (13.0, 102), (15.0, 105))]
+    assert TIMETABLE.lag(samples) == [(12.0, 1), (13.0, 2), (15.0, 1)]
+    assert TIMETABLE.caught_up(samples, 12.0) == 15.0
+    assert TIMETABLE.caught_up(samples[:2], 12.0) is None
+
+
+def test_an_anomaly_is_as_old_as_its_crossing_event_is_overdue() -> None:
+    said = {
+        "first_crossed_at": "1970-01-01T00:01:35+00:00",
+        "detected_at": "1970-01-12T13:46:46.500+00:00",
+    }
+    assert TIMETABLE.latencies([said]) == [(6.5, 1.5)]

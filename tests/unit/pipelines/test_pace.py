@@ -9,9 +9,10 @@ import pytest
 
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.events.fields import CLICK
-from clickstream_guardian.pipelines.pace import Pace, StreamClock
+from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.sources.replay import Batch, FileSource, batches
 from clickstream_guardian.sources.spool import Order, build_spool
+from clickstream_guardian.sources.stream_clock import StreamClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
