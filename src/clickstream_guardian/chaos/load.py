@@ -46,8 +46,9 @@ class Load:
         """When the clicks happened, in their order, in microseconds since 1970."""
         import polars as pl
 
-        lines = pl.scan_csv(self.clicks, has_header=False, infer_schema=False)
-        at = pl.col("column_2").str.to_datetime(time_unit="us", time_zone="UTC")
+        names = ["session_id", "occurred_at", "item_id", "category"]
+        lines = pl.scan_csv(self.clicks, has_header=False, infer_schema=False, new_columns=names)
+        at = pl.col("occurred_at").str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us")
         times = lines.select(at.to_physical()).collect().to_series().sort().to_numpy()
         return times.astype(np.int64)
 
