@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-.PHONY: help setup setup-dev demo test test-embedded check docs format bench bench-api bench-detect bench-spark chaos load lock clean minio test-minio
+.PHONY: help setup setup-dev demo test test-embedded test-alerts check docs format bench bench-api bench-detect bench-spark chaos load lock clean minio test-minio
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test: setup-dev ## Everything there is
 
 test-embedded: setup-dev ## The part that needs Python only
 	@bash scripts/test.sh embedded
+
+test-alerts: setup-dev ## The rules for Prometheus and the expressions of the dashboards, by promtool
+	$(BIN)/pytest tests/cluster/test_promtool.py
 
 minio: ## Build MinIO's last source release with Go (for GUARDIAN_S3_SERVER=minio)
 	GOBIN="$${GUARDIAN_CACHE_DIR:-$$HOME/.cache/clickstream-guardian}/bin" go install github.com/minio/minio@$(MINIO_VERSION)

@@ -58,6 +58,9 @@ class Stopwatch:
     def advance(self, amount: int) -> None:
         """Progress is not looked at."""
 
+    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
+        """Measured by the anomalies alone."""
+
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Rows are committed now."""
         now = time.perf_counter()

@@ -6,11 +6,11 @@ cd "$(dirname "$0")/.."
 what="${1:-all}"
 bin=.venv/bin
 
-need() { # command, Debian package, what for
+need() { # command, Debian package, what for, options of apt-get
   command -v "$1" >/dev/null 2>&1 && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing $2 ($3)"
-    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2"; } >/tmp/guardian-apt.log 2>&1; then
+    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq ${4:-} "$2"; } >/tmp/guardian-apt.log 2>&1; then
       tail -5 /tmp/guardian-apt.log >&2
     fi
   fi
@@ -22,6 +22,7 @@ if [ "$what" = all ]; then
   need chromium chromium "browser tests"
   need javac openjdk-17-jdk-headless "cluster tests"
   need mvn maven "cluster tests"
+  need promtool prometheus "tests of Prometheus' rules" --no-install-recommends
   echo "Airflow's environment: $($bin/python -m clickstream_guardian.stack.airflow)"
 fi
 # Where Python may write no bytecode, each of the many commands that tests start would compile its own.

@@ -164,6 +164,22 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, le=1, description="Share of database connections in use that raises an alert."),
     ] = 0.8
+    log: Annotated[
+        Literal["plain", "json"],
+        Field(
+            description="`json`: what happens is told on standard error as one JSON object a line, "
+            "in the events of docs/operations/MONITORING_STRATEGY.md, instead of in words."
+        ),
+    ] = "plain"
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=65535,
+            description="Serve Prometheus metrics of `replay` and `detect` there, while they run; "
+            "0 chooses one; not at all by default.",
+        ),
+    ] = None
     cache_dir: Annotated[
         Path, Field(description="Folder that keeps downloaded servers between homes.")
     ] = Path("~/.cache/clickstream-guardian")

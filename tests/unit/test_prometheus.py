@@ -1,18 +1,29 @@
-"""The rules for Prometheus speak only of metrics that Guardian serves."""
+"""Rules and dashboards speak only of metrics that Guardian serves, and the page tells of each."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import yaml
+from prometheus_client import CollectorRegistry
 
 from clickstream_guardian.api.gauges import gauges
+from clickstream_guardian.api.measures import Measures
+from clickstream_guardian.api.stream import ChangeFeed
 from clickstream_guardian.telemetry.detection import DetectionMetrics
+from clickstream_guardian.telemetry.replay import ReplayMetrics
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+GRAFANA = ROOT / "deploy" / "grafana"
+PAGE = ROOT / "docs" / "operations" / "MONITORING_STRATEGY.md"
 SEVERITIES = {"low", "medium", "high", "critical"}
+ENDS = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
+METRIC = re.compile(r"\b(?:guardian|process)_[a-z_]*[a-z]\b|\bup\b")
 STATUS: dict[str, Any] = {
     "events": dict.fromkeys(("received", "landed", "duplicates", "rejected", "late"), 1),
     "batch": {
@@ -26,25 +37,76 @@ STATUS: dict[str, Any] = {
 }
 
 
+def dashboards() -> dict[str, dict[str, Any]]:
+    """The dashboards by file name."""
+    return {path.name: json.loads(path.read_text()) for path in sorted(GRAFANA.glob("*.json"))}
+
+
+def expressions(board: dict[str, Any]) -> list[str]:
+    """Every expression of a dashboard."""
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def names_of(registry: CollectorRegistry) -> set[str]:
+    return {
+        family.name + end for family in registry.collect() for end in ENDS.get(family.type, [""])
+    }
+
+
 def served() -> set[str]:
-    """Every name that a scrape of the API or of a detector can hold."""
-    names = set(gauges(STATUS))
-    for family in DetectionMetrics()._registry.collect():
-        ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
-        names |= {family.name + end for end in ends.get(family.type, [""])}
-    return names
+    """Every name that a scrape of the API, a detector or a replay can hold."""
+    feed = cast(ChangeFeed, SimpleNamespace(listeners=0))
+    api = Measures(lambda: {"open": 1}, feed)
+    registries = (api.registry, DetectionMetrics().registry, ReplayMetrics().registry)
+    return set(gauges(STATUS)).union(*map(names_of, registries))
+
+
+def mentioned(expression: str) -> set[str]:
+    """Metrics of an expression; what stands in quotes is a label's value."""
+    return set(METRIC.findall(re.sub(r'"[^"]*"', "", expression)))
 
 
 def test_every_rule_speaks_of_metrics_that_are_served() -> None:
-    [group] = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
-    mentioned = {
-        name for rule in group["rules"] for name in re.findall(r"guardian_[a-z_]+", rule["expr"])
-    } - {"guardian_"}
-    assert mentioned <= served()
+    [group] = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]:
+        assert mentioned(rule["expr"]), rule["alert"]
+        assert mentioned(rule["expr"]) <= served() | {"up"}, rule["alert"]
     assert {rule["labels"]["severity"] for rule in group["rules"]} <= SEVERITIES
     assert all(rule["annotations"]["summary"] for rule in group["rules"])
 
 
+def test_every_panel_speaks_of_metrics_that_are_served() -> None:
+    boards = dashboards()
+    assert set(boards) == {"overview.json", "detection.json", "ingestion.json"}
+    for board in boards.values():
+        for expression in expressions(board):
+            assert mentioned(expression), expression
+            assert mentioned(expression) <= served() | {"up"}, expression
+
+
+def test_panels_lie_side_by_side_and_say_what_they_show() -> None:
+    for name, board in dashboards().items():
+        taken: set[tuple[int, int]] = set()
+        for panel in board["panels"]:
+            at = panel["gridPos"]
+            place = {
+                (x, y)
+                for x in range(at["x"], at["x"] + at["w"])
+                for y in range(at["y"], at["y"] + at["h"])
+            }
+            assert not taken & place, (name, panel["title"])
+            assert at["x"] + at["w"] <= 24
+            assert panel["description"], (name, panel["title"])
+            taken |= place
+
+
+def test_every_metric_of_ours_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    plain = {re.sub(r"_(bucket|sum|count)$", "", name) for name in served()}
+    missing = {name for name in plain if name.startswith("guardian_") and f"`{name}`" not in page}
+    assert not missing
+
+
 def test_the_rules_are_loaded_by_the_configuration() -> None:
-    found = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-    assert all((FOLDER / name).is_file() for name in found["rule_files"])
+    found = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    assert all((PROMETHEUS / name).is_file() for name in found["rule_files"])

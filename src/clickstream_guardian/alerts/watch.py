@@ -21,7 +21,7 @@ from datetime import datetime
 
 from clickstream_guardian.alerts.conditions import Thresholds, conditions
 from clickstream_guardian.alerts.decide import decide, remember
-from clickstream_guardian.alerts.deliver import FILE, Delivery
+from clickstream_guardian.alerts.deliver import FILE, Delivered, Delivery
 from clickstream_guardian.alerts.look import Look, Probe, Sight
 from clickstream_guardian.alerts.message import compose
 from clickstream_guardian.alerts.model import (
@@ -46,6 +46,7 @@ from clickstream_guardian.store.alerts import (
     save_alerts,
 )
 from clickstream_guardian.store.snapshots import load_alert_change, save_alert_change
+from clickstream_guardian.telemetry.log import Event, tell
 
 _PENDING_AT_ONCE = 1000
 
@@ -143,16 +144,28 @@ class Watch:
     def _tell(self, numbers: Sequence[int], notices: Sequence[Notice]) -> None:
         if not notices:
             return
-        done = self._delivery.deliver(compose(notices))
+        done = self._deliver(notices)
         outcome = "filed" if done.channel == FILE else "delivered"
         with suppress(GuardianError), self._store.begin() as connection:
             mark_alerts(connection, numbers, outcome, done.channel, done.attempts)
+
+    def _deliver(self, notices: Sequence[Notice]) -> Delivered:
+        message = compose(notices)
+        done = self._delivery.deliver(message)
+        tell(
+            Event.ALERT_TOLD,
+            title=message.title,
+            severity=message.severity.name.lower(),
+            channel=done.channel,
+            attempts=done.attempts,
+        )
+        return done
 
     def _tell_unkept(self, notices: Sequence[Notice], now: datetime) -> None:
         """Tell what cannot be kept now; it enters the history when the database is back."""
         if not notices:
             return
-        done = self._delivery.deliver(compose(notices))
+        done = self._deliver(notices)
         outcome = "filed" if done.channel == FILE else "delivered"
         self._unkept += [
             replace(

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clickstream_guardian.api.stream import ChangeFeed
+from clickstream_guardian.telemetry.process import process_registry
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -17,25 +18,25 @@ class Measures:
     """Requests by route, method and status; how long they took; open streams; the pool's use."""
 
     def __init__(self, pool_use: Callable[[], Mapping[str, int]], feed: ChangeFeed) -> None:
-        self._registry = CollectorRegistry()
+        self.registry = process_registry()
         self._requests = Counter(
             "guardian_api_requests",
             "Requests answered.",
             ("route", "method", "status"),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "guardian_api_request_seconds",
             "Time from the request to the last byte of its answer.",
             ("route",),
             buckets=_BUCKETS,
-            registry=self._registry,
+            registry=self.registry,
         )
         streams = Gauge(
-            "guardian_api_streams", "Streams of changes open now.", registry=self._registry
+            "guardian_api_streams", "Streams of changes open now.", registry=self.registry
         )
         streams.set_function(lambda: feed.listeners)
-        self._registry.register(_PoolCollector(pool_use))
+        self.registry.register(_PoolCollector(pool_use))
         self._children: dict[tuple[str, str, int], Counter] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float | None) -> None:
@@ -53,7 +54,7 @@ class Measures:
         registry = CollectorRegistry()
         for name, (meaning, value) in gauges.items():
             Gauge(name, meaning, registry=registry).set(value)
-        return generate_latest(self._registry) + generate_latest(registry)
+        return generate_latest(self.registry) + generate_latest(registry)
 
 
 class _PoolCollector(Collector):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -30,6 +32,8 @@ from clickstream_guardian.cli import (
 )
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.settings import load_settings
+from clickstream_guardian.telemetry.log import Event, configure, is_json, tell
 
 app = typer.Typer(
     name="guardian",
@@ -69,7 +73,17 @@ def options(
     ] = False,
 ) -> None:
     """Options of every command; everything of a run lives under GUARDIAN_HOME."""
-    context.obj = Shared(quiet=quiet, debug=debug)
+    configure(load_settings().log)
+    context.obj = Shared(quiet=quiet, debug=debug, machine_log=is_json())
+    began = time.monotonic()
+    tell(Event.COMMAND_STARTED, command=context.invoked_subcommand)
+    context.call_on_close(partial(_ended, context.invoked_subcommand, began))
+
+
+def _ended(command: str | None, began: float) -> None:
+    if sys.exc_info()[0] is None:
+        seconds = round(time.monotonic() - began, 3)
+        tell(Event.COMMAND_ENDED, command=command, seconds=seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GuardianError as error:
         if debug:
             raise
-        _say(str(error))
+        _say(str(error), error.exit_code)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if debug:
             raise
-        _say(f"This command needs {error.name}, not installed: run `make setup-dev`.")
+        _say(f"This command needs {error.name}, not installed: run `make setup-dev`.", 2)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -115,5 +129,8 @@ def _remedy(error: OSError) -> str:
     return "once that is mended,"
 
 
-def _say(sentence: str) -> None:
+def _say(sentence: str, exit_code: int = 1) -> None:
+    if is_json():
+        tell(Event.COMMAND_FAILED, failed=True, sentence=sentence, exit_code=exit_code)
+        return
     typer.secho(f"guardian: {sentence}", err=True, fg=typer.colors.RED)

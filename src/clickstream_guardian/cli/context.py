@@ -16,10 +16,12 @@ class Shared:
     Attributes:
         quiet: no progress and no summary; what a machine asked for is printed all the same.
         debug: errors show their traceback.
+        machine_log: a machine reads standard error, so no words of ours come between.
     """
 
     quiet: bool = False
     debug: bool = False
+    machine_log: bool = False
 
     @cached_property
     def screen(self) -> Console:
@@ -29,7 +31,7 @@ class Shared:
     @cached_property
     def notes(self) -> Console:
         """Progress and remarks; never mixed with a machine's output."""
-        return Console(stderr=True, highlight=False, quiet=self.quiet)
+        return Console(stderr=True, highlight=False, quiet=self.quiet or self.machine_log)
 
 
 def shared(context: typer.Context) -> Shared:

@@ -12,7 +12,7 @@ import typer
 
 from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.cli.opening import opened
-from clickstream_guardian.cli.progress import Watching
+from clickstream_guardian.cli.progress import Watching, telling
 from clickstream_guardian.cli.screen import show_summary
 from clickstream_guardian.cli.serve import serving, show_links, wait_for_stop
 from clickstream_guardian.cli.summary import summarise
@@ -51,7 +51,8 @@ def run_demo(common: Shared, settings: Settings, *, live: bool, seed: int) -> No
             watching.begin("Generating a day", None)
             _write_day(data, seed)
         inputs = ((data / "yoochoose-clicks.dat", CLICK), (data / "yoochoose-buys.dat", PURCHASE))
-        report = replay(parts, Request(inputs, order), pace, watching)
+        observer = telling(common, settings, watching)
+        report = replay(parts, Request(inputs, order), pace, observer)
         summary = summarise(parts, report)
         watching.progress.stop()
         show_summary(common.screen, summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,12 +17,15 @@ import typer
 from clickstream_guardian.cli.context import Shared, shared
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings, load_settings
+from clickstream_guardian.telemetry.log import Event, tell, tell_anomaly
 
 if TYPE_CHECKING:
     from clickstream_guardian.detector.model import Anomaly
     from clickstream_guardian.detector.state import DetectorConfig
     from clickstream_guardian.store.snapshots import BucketProgress
     from clickstream_guardian.telemetry.detection import DetectionMetrics
+
+_PROGRESS_SECONDS = 10.0
 
 
 class EngineName(StrEnum):
@@ -72,9 +76,11 @@ def detect(
     Example: [bold]guardian detect --from latest --metrics-port 9400[/]
     """
     watching = Watching(shared(context))
-    settings = load_settings(spark_master=master, spark_checkpoint=checkpoint)
-    if metrics_port is not None:
-        port = watching.metrics.serve(settings.bind_host, metrics_port)
+    settings = load_settings(
+        spark_master=master, spark_checkpoint=checkpoint, metrics_port=metrics_port
+    )
+    if settings.metrics_port is not None:
+        port = watching.metrics.serve(settings.bind_host, settings.metrics_port)
         watching.say(f"metrics at http://{settings.bind_host}:{port}/metrics")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,9 +153,14 @@ class Watching:
         self.messages = 0
         self._seen: dict[int, BucketProgress] = {}
         self._said = ""
+        self._told_at = time.monotonic()
 
     def say(self, sentence: str) -> None:
-        """One line for a person."""
+        """One line for a person; for a machine an event."""
+        tell(Event.NOTED, sentence=sentence)
+        self._print(sentence)
+
+    def _print(self, sentence: str) -> None:
         self._notes.print(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", soft_wrap=True)
 
     def owns(self, progress: Sequence[BucketProgress]) -> None:
@@ -159,7 +170,8 @@ class Watching:
             self.metrics.left(bucket)
         self._seen = now
         numbers = ", ".join(str(bucket) for bucket in sorted(now))
-        self.say(f"detecting in partition {numbers}" if now else "waiting for partitions")
+        tell(Event.BUCKETS_OWNED, buckets=sorted(now))
+        self._print(f"detecting in partition {numbers}" if now else "waiting for partitions")
         self._said = ""
 
     def saved(
@@ -170,15 +182,22 @@ class Watching:
         if seconds:
             self.metrics.step(seconds)
         self.metrics.anomalies(Counter(anomaly.rule for anomaly in anomalies))
+        for anomaly in anomalies:
+            tell_anomaly(anomaly)
         for now in progress:
             self._note(self._seen[now.bucket], now)
             self._seen[now.bucket] = now
+        if time.monotonic() - self._told_at >= _PROGRESS_SECONDS:
+            self._told_at = time.monotonic()
+            lag = sum(one.lag for one in self._seen.values())
+            tell(Event.DETECTION_PROGRESS, messages=self.messages, lag_messages=lag)
 
     def waits(self, reason: str) -> None:
         """Something is away; said once."""
         self.metrics.waited()
         if reason != self._said:
-            self.say(f"waiting: {reason}")
+            tell(Event.WAITING, reason=reason)
+            self._print(f"waiting: {reason}")
         self._said = reason
 
     def _note(self, before: BucketProgress, now: BucketProgress) -> None:

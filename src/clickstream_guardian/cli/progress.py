@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -18,7 +18,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.settings import Settings
+from clickstream_guardian.telemetry.log import is_json
+
+if TYPE_CHECKING:
+    from clickstream_guardian.pipelines.replay import Observer
+
+
+def telling(common: Shared, settings: Settings, watching: Watching) -> Observer:
+    """The watcher of a replay; with metrics and a log around it where the settings ask for them."""
+    if settings.metrics_port is None and not is_json():
+        return watching
+    from clickstream_guardian.telemetry.process import serve_metrics
+    from clickstream_guardian.telemetry.replay import ReplayMetrics, TellingObserver
+
+    metrics = ReplayMetrics()
+    if settings.metrics_port is not None:
+        port = serve_metrics(metrics.registry, settings.bind_host, settings.metrics_port)
+        common.notes.print(f"Metrics: http://{settings.bind_host}:{port}/metrics")
+    return TellingObserver(watching, metrics)
 
 
 class Watching:
@@ -62,6 +82,9 @@ class Watching:
         """Move the bar."""
         if self.task is not None:
             self.progress.advance(self.task, amount)
+
+    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
+        """The bar is moved by ``advance``."""
 
     def so_far(self, work: str) -> Callable[[int, int], None]:
         """A callback for work that tells how much is done and how much there is."""

@@ -138,6 +138,7 @@ def replay(
     Example: [bold]guardian replay --clicks yoochoose-clicks.dat --purchases yoochoose-buys.dat[/]
     """
     from clickstream_guardian.cli.opening import opened
+    from clickstream_guardian.cli.progress import telling
     from clickstream_guardian.events.fields import CLICK, PURCHASE
     from clickstream_guardian.pipelines.pace import Pace
 
@@ -158,7 +159,7 @@ def replay(
         limit = settings.max_rejected_ratio
         request = Request(tuple(inputs), order_asked, max_events, strict, limit)
         with _watching(common, ticker=pace.speed is not None) as watching:
-            report = run_replay(parts, request, pace, watching)
+            report = run_replay(parts, request, pace, telling(common, settings, watching))
         summary = summarise(parts, report)
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), default=str))

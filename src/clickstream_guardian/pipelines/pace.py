@@ -40,6 +40,7 @@ class Pace:
     wall: Callable[[], float] = time.time
     commit_files: int = 400
     _committed_at: float | None = field(default=None, init=False)
+    _began: tuple[float, int] | None = field(default=None, init=False)
 
     @staticmethod
     def parse(text: str) -> Pace:
@@ -95,6 +96,7 @@ class Pace:
             first, last = min(int(t[0]) for t in filled), max(int(t[-1]) for t in filled)
             if start_us is None:
                 started, start_us = self.clock(), self._start_us(first, kept)
+                self._began = started, start_us
             taken = [0] * len(times)
             while True:
                 nearest = min(int(t[n]) for t, n in zip(times, taken, strict=True) if n < len(t))
@@ -106,6 +108,13 @@ class Pace:
                 yield piece
                 if edge > last:
                     break
+
+    def behind_seconds(self, promised_us: int | None) -> float:
+        """For how long the events before a promise have been due; 0 without a speed."""
+        if self.speed is None or self._began is None or promised_us is None:
+            return 0.0
+        started, start_us = self._began
+        return max(0.0, self.clock() - started - (promised_us - start_us) / 1e6 / self.speed)
 
     def pause(self, kept: Path) -> None:
         """Stop the stream's clock where it stands, as its user has asked for."""

@@ -11,6 +11,7 @@ The story, once per run:
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -63,6 +64,16 @@ class Observer(Protocol):
 
     def advance(self, amount: int) -> None:
         """So much of it is done."""
+
+    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
+        """Events are judged and saved; told by another thread than the rest, like ``found``.
+
+        Args:
+            rows: how many.
+            left: how many of the files are not.
+            seconds: what that took.
+            behind_seconds: for so long they had been due, at a speed.
+        """
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Anomalies are readable in the database; told by another thread than the rest."""
@@ -214,7 +225,8 @@ def _run(
     start = {f.source: min(lander.position(f), detection.position(f)) for f in files}
     if pace.speed is not None and detection.is_new:
         rehearse(parts.detector, parts.store, lambda events: raw_rows(events, files[0]))
-    observer.begin("Landing and judging", sum(f.end - f.events_from for f in files))
+    left = sum(f.end - f.events_from for f in files)
+    observer.begin("Landing and judging", left)
     clock = files[0].spool.folder / "clock.json"
     with ExitStack() as stack:
         stack.enter_context(_pausable(pace, clock))
@@ -224,11 +236,13 @@ def _run(
             behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND)
         )
         save = stack.enter_context(
-            behind(partial(_save, detection, observer), lambda _: 1, _STEPS_BEHIND)
+            behind(partial(_save, detection, pace, observer), lambda _: 1, _STEPS_BEHIND)
         )
         for batch in stream:
             land(batch)
-            save(detection.feed(batch))
+            began = time.perf_counter()
+            step, left = detection.feed(batch), left - batch.rows
+            save(_Judged(step, batch.rows, left, began, batch.promised_us))
             observer.advance(batch.rows)
     lander.commit()
     report.late += sum(detection.late_count(file) for file in files)
@@ -246,9 +260,22 @@ def _run(
             )
 
 
-def _save(detection: Detection, observer: Observer, step: Step) -> None:
-    detection.save(step)
-    observer.found(step.anomalies)
+@dataclass(frozen=True)
+class _Judged:
+    """A batch's step, to be saved; ``left`` of the files' events are not judged yet."""
+
+    step: Step
+    rows: int
+    left: int
+    began: float
+    promised_us: int | None
+
+
+def _save(detection: Detection, pace: Pace, observer: Observer, one: _Judged) -> None:
+    detection.save(one.step)
+    took, behind_seconds = time.perf_counter() - one.began, pace.behind_seconds(one.promised_us)
+    observer.judged(one.rows, one.left, took, behind_seconds)
+    observer.found(one.step.anomalies)
 
 
 @contextmanager

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
-_STEP_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+from clickstream_guardian.telemetry.process import process_registry, serve_metrics
+
+STEP_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class DetectionMetrics:
     """The metrics, and the port they are scraped at."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self.registry = process_registry()
         place: dict[str, Any] = {
-            "registry": self._registry,
+            "registry": self.registry,
             "namespace": "guardian",
             "subsystem": "detect",
         }
@@ -27,7 +29,7 @@ class DetectionMetrics:
         self._anomalies = Counter("anomalies", "Anomalies found or changed.", ["rule"], **place)
         self._waits = Counter("waits", "Times that something was away.", **place)
         self._steps = Histogram(
-            "step_seconds", "From reading to saved.", buckets=_STEP_SECONDS, **place
+            "step_seconds", "From reading to saved.", buckets=STEP_SECONDS, **place
         )
         self._rate = Gauge("messages_per_second", "At present.", ["bucket"], **place)
         self._lag = Gauge("lag_messages", "On the log, not yet judged.", ["bucket"], **place)
@@ -41,8 +43,7 @@ class DetectionMetrics:
 
     def serve(self, host: str, port: int) -> int:
         """Serve them at ``/metrics`` from now on; the port, chosen freely for 0."""
-        server, _ = start_http_server(port, host, self._registry)
-        return int(server.server_port)
+        return serve_metrics(self.registry, host, port)
 
     def step(self, seconds: float) -> None:
         """A step was saved so long after its messages were read."""

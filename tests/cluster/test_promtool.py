@@ -1,0 +1,55 @@
+"""Prometheus' own tool on the rules and on every expression of the dashboards; needs no server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.unit.test_prometheus import PROMETHEUS, dashboards, expressions
+
+
+def promtool(*arguments: str) -> str:
+    """Run it in the folder of the rules; what it printed."""
+    tool = shutil.which("promtool")
+    assert tool, "promtool is missing: install the package `prometheus` (apt-get, brew)."
+    done = subprocess.run(
+        [tool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_each_rule_fires_when_it_should_and_only_then() -> None:
+    promtool("test", "rules", "alerts_test.yml")
+
+
+def test_each_rule_has_a_test() -> None:
+    [group] = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    tests = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+    fired = {one["alertname"] for test in tests for one in test["alert_rule_test"]}
+    silent = {
+        one["alertname"]
+        for test in tests
+        for one in test["alert_rule_test"]
+        if not one["exp_alerts"]
+    }
+    assert fired == silent == {rule["alert"] for rule in group["rules"]}
+
+
+def test_prometheus_reads_its_configuration() -> None:
+    assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
+
+
+def test_every_expression_of_the_dashboards_is_one(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"dashboard:{number}", "expr": expression}
+        for number, expression in enumerate(
+            one for board in dashboards().values() for one in expressions(board)
+        )
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}))
+    assert f"{len(rules)} rules found" in promtool("check", "rules", str(file))
