@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 import psycopg
 
 _PAUSE_SECONDS = 0.1
+_FIRST_SAVED = "SELECT first_crossed_at, detected_at FROM anomalies"
 _OUTPUT = """
     SELECT (SELECT coalesce(sum(next_offset), 0)::bigint FROM detector_positions),
            (SELECT coalesce(sum(anomaly_count), 0)::bigint FROM rule_totals)
@@ -62,6 +64,11 @@ class Observer:
         """The last known number of lines judged."""
         known = [one.judged for one in self.samples if one.judged is not None]
         return known[-1] if known else 0
+
+    def first_saved(self) -> list[tuple[datetime, datetime]]:
+        """Of each anomaly the time of its crossing event, and when it was saved first."""
+        with psycopg.connect(self._url, connect_timeout=10) as connection:
+            return connection.execute(_FIRST_SAVED).fetchall()
 
     def _run(self) -> None:
         while not self._stop.wait(_PAUSE_SECONDS):

@@ -92,6 +92,7 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
             with Observer(store.catalog_uri) as observer:
                 times, clock, complaint = _disturb(scenario, command, load, observer)
             timetable = Timetable(load.event_times(), clock, observer.watched_from)
+            latencies = timetable.latencies(observer.first_saved())
             found = command.anomalies()
             balance, labels = command.reconcile(), _labels(load.labels)
             verdict = judge(observer.samples, times, timetable, balance, found, expected, labels)
@@ -105,7 +106,7 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
             verdict,
             complaint,
             tuple(timetable.lag(samples)),
-            tuple(timetable.latencies(found.values())),
+            tuple(latencies),
         )
 
 

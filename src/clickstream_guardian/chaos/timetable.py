@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +52,17 @@ class Timetable:
         rest = after[last_behind + 1 :]
         return rest[0][0] if rest else None
 
-    def latencies(self, anomalies: Iterable[Mapping[str, Any]]) -> list[tuple[float, float]]:
-        """When each anomaly was saved first, and how long after its crossing event was due."""
+    def latencies(self, saved: Iterable[tuple[datetime, datetime]]) -> list[tuple[float, float]]:
+        """When each anomaly was saved first, and how long after its crossing event was due.
+
+        Args:
+            saved: of each anomaly the time of its crossing event, and when it was saved first.
+        """
         began = self.clock.at or 0.0
         found = []
-        for row in anomalies:
-            crossed_us = datetime.fromisoformat(row["first_crossed_at"]).timestamp() * 1e6
+        for crossed_at, saved_at in saved:
+            crossed_us = crossed_at.timestamp() * 1e6
             due = began + (crossed_us - self.clock.event_us) / 1e6 / self.clock.speed
-            saved = datetime.fromisoformat(row["detected_at"]).timestamp()
-            found.append((saved - self.watched_from, saved - due))
+            at = saved_at.timestamp()
+            found.append((at - self.watched_from, at - due))
         return sorted(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,6 @@ def test_output_has_caught_up_when_all_that_was_due_a_second_ago_is_saved_for_go
 
 
 def test_an_anomaly_is_as_old_as_its_crossing_event_is_overdue() -> None:
-    said = {
-        "first_crossed_at": "1970-01-01T00:01:35+00:00",
-        "detected_at": "1970-01-12T13:46:46.500+00:00",
-    }
-    assert TIMETABLE.latencies([said]) == [(6.5, 1.5)]
+    crossed = datetime(1970, 1, 1, 0, 1, 35, tzinfo=UTC)
+    saved = datetime(1970, 1, 12, 13, 46, 46, 500_000, tzinfo=UTC)
+    assert TIMETABLE.latencies([(crossed, saved)]) == [(6.5, 1.5)]
