@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
-.PHONY: help setup setup-dev demo test test-embedded test-alerts check docs format bench bench-api bench-detect bench-spark chaos load lock clean minio test-minio
+.PHONY: help setup setup-dev demo test test-embedded test-alerts check docs format bench bench-api bench-detect bench-spark chaos load load-stream soak lock clean minio test-minio
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -72,6 +72,12 @@ bench-api: setup-dev ## The highest constant rate that the API holds, over a mil
 
 load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a million anomalies
 	PYTHONPATH=. $(BIN)/python bench/load.py
+
+load-stream: setup-dev ## The highest rate that the embedded engine holds, and what gives out first (STEP=60 seconds each)
+	PYTHONPATH=. $(BIN)/python bench/load_stream.py --seconds $(or $(STEP),60)
+
+soak: setup-dev ## Half an hour at a steady rate: memory, state and files stay flat (MINUTES=30 RATE=10000)
+	PYTHONPATH=. $(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30) --rate $(or $(RATE),10000)
 
 bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, backlog, Spark's own aggregation
 	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark

@@ -23,6 +23,7 @@ import polars as pl
 from bench.core import GIVEN, dense
 from bench.machine import write
 from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.state import DetectorConfig
 from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 from clickstream_guardian.events.fields import CLICK
 from clickstream_guardian.lake.lake import open_lake
@@ -41,6 +42,7 @@ class Stopwatch:
         self.first_us = first_us
         self.started: float | None = None
         self.latencies: dict[str, float] = {}
+        self.steps: list[tuple[float, float, float]] = []
 
     def clock(self) -> float:
         """The pace's clock; its first reading is the moment the stream starts."""
@@ -58,8 +60,10 @@ class Stopwatch:
     def advance(self, amount: int) -> None:
         """Progress is not looked at."""
 
-    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
-        """Measured by the anomalies alone."""
+    def judged(self, _rows: int, _left: int, seconds: float, behind_seconds: float) -> None:
+        """Keep seconds since the start, of the step, and behind the stream."""
+        at = time.perf_counter() - (self.started or 0)
+        self.steps.append((at, seconds, behind_seconds))
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Rows are committed now."""
@@ -82,8 +86,8 @@ def write_stream(path: Path, events: pl.DataFrame) -> int:
     return int(events["occurred_at"].to_physical()[0])
 
 
-def run(events: pl.DataFrame, seconds: float) -> dict[str, Any]:
-    """One stream through a fresh home."""
+def stream(events: pl.DataFrame, config: DetectorConfig) -> Stopwatch:
+    """One stream through a fresh home, in real time; what was noted meanwhile."""
     home = Path(tempfile.mkdtemp(prefix="guardian-live-"))
     home.chmod(0o755)
     try:
@@ -95,11 +99,17 @@ def run(events: pl.DataFrame, seconds: float) -> dict[str, Any]:
             open_lake(store.catalog_uri, home / "lake") as lake,
             DuckDbEngine(lake, home / "tmp") as engine,
         ):
-            parts = Parts(Home(home), store, lake, engine, tuple(load_metrics()), GIVEN)
+            parts = Parts(Home(home), store, lake, engine, tuple(load_metrics()), config)
             pace = Pace(1.0, watch.clock)
             replay(parts, Request(((path, CLICK),)), pace, watch)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+    return watch
+
+
+def run(events: pl.DataFrame, seconds: float) -> dict[str, Any]:
+    """One stream under the two given rules, measured."""
+    watch = stream(events, GIVEN)
     latencies = np.array(list(watch.latencies.values())) * 1000
     return {
         "events": len(events),

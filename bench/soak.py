@@ -1,0 +1,136 @@
+"""Soak: the real command on a steady stream for long; memory, open files and files stay flat.
+
+Run: `python bench/soak.py [--minutes 30] [--rate 10000]`. `guardian replay --speed 1` reads, lands,
+judges and saves in real time; its metrics are scraped and its home is looked at every few seconds.
+A row is flat if its median in the last quarter is at most a tenth above that in the second, the
+first being the start. The lake's files have to grow, by the data; they are held against its rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.core import dense
+from bench.live import write_stream
+from bench.machine import write
+from clickstream_guardian.chaos.load import COMMAND
+
+_MOST_LOOKS = 120
+_GROWTH = 1.1
+_STREAMED = "guardian_replay_events_total"
+WATCHED = {
+    "process_resident_memory_bytes": "memory_bytes",
+    "process_open_fds": "open_files",
+    "guardian_replay_behind_seconds": "behind_seconds",
+}
+"""What is scraped, and what the result calls it."""
+
+
+def soak(events_per_second: int, seconds: float) -> dict[str, Any]:
+    """One long stream through a fresh home."""
+    folder = Path(tempfile.mkdtemp(prefix="guardian-soak-"))
+    folder.chmod(0o755)
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        clicks = folder / "clicks.dat"
+        write_stream(clicks, dense(int(events_per_second * seconds), events_per_second, 0.02, 2))
+        home, port = folder / "home", _free_port()
+        process = _start(home, port, clicks)
+        looks = _watch(process, home, port, pause=max(1.0, seconds / _MOST_LOOKS))
+        if process.returncode:
+            raise SystemExit(f"The command ended with exit code {process.returncode}.")
+    finally:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    return verdict(looks)
+
+
+def _start(home: Path, port: int, clicks: Path) -> subprocess.Popen[bytes]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GUARDIAN_", "DATABASE_"))}
+    return subprocess.Popen(
+        [*COMMAND, "--quiet", "replay", "--clicks", str(clicks), "--speed", "1"],
+        env=kept | {"GUARDIAN_HOME": str(home), "GUARDIAN_METRICS_PORT": str(port)},
+        stdout=sys.stderr,
+    )
+
+
+def _watch(
+    process: subprocess.Popen[bytes], home: Path, port: int, pause: float
+) -> list[dict[str, float]]:
+    """Looks at the command from its first judged event to its end."""
+    looks: list[dict[str, float]] = []
+    while process.poll() is None:
+        scraped = _scrape(port)
+        if scraped.get(_STREAMED):
+            looks.append(
+                {name: scraped.get(metric, 0.0) for metric, name in WATCHED.items()}
+                | {"events": scraped[_STREAMED], **_files(home)}
+            )
+        time.sleep(pause)
+    return looks
+
+
+def _scrape(port: int) -> dict[str, float]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except (urllib.error.URLError, OSError):
+        return {}
+    families = text_string_to_metric_families(text)
+    return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+def _files(home: Path) -> dict[str, float]:
+    """Files of the home: the lake's data, its metadata, everything else but the database's."""
+    lake = [path for path in (home / "lake").rglob("*") if path.is_file()]
+    data = sum(path.suffix == ".parquet" for path in lake)
+    others = [path for name in ("spool", "logs", "locks") for path in (home / name).rglob("*")]
+    return {"data_files": data, "metadata_files": len(lake) - data, "other_files": len(others)}
+
+
+def verdict(looks: list[dict[str, float]]) -> dict[str, Any]:
+    """The medians of the quarters, and whether each row is flat."""
+    if len(looks) < 8:
+        raise SystemExit(f"Only {len(looks)} looks were had; soak for longer.")
+    rows = {}
+    for name in looks[0]:
+        values = np.array([look[name] for look in looks])
+        quarters = [float(np.median(part)) for part in np.array_split(values, 4)]
+        grows = quarters[3] > quarters[1] * _GROWTH + (1 if name == "behind_seconds" else 0)
+        rows[name] = {"by_quarter": [round(q, 2) for q in quarters], "flat": not grows}
+    return {"looks": len(looks), "rows": rows}
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=int, default=10_000)
+    options = parser.parse_args()
+    result = soak(options.rate, options.minutes * 60)
+    write("soak", {"minutes": options.minutes, "rate": options.rate, **result})
+
+
+if __name__ == "__main__":
+    main()
