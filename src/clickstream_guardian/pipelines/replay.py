@@ -225,7 +225,7 @@ def _run(
     start = {f.source: min(lander.position(f), detection.position(f)) for f in files}
     if pace.speed is not None and detection.is_new:
         rehearse(parts.detector, parts.store, lambda events: raw_rows(events, files[0]))
-    left = sum(f.end - f.events_from for f in files)
+    left = sum(f.end - max(start[f.source], f.events_from) for f in files)
     observer.begin("Landing and judging", left)
     clock = files[0].spool.folder / "clock.json"
     with ExitStack() as stack:
