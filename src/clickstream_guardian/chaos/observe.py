@@ -11,7 +11,7 @@ from typing import Self
 import psycopg
 
 _PAUSE_SECONDS = 0.1
-_FIRST_SAVED = "SELECT first_crossed_at, detected_at FROM anomalies"
+_FIRST_SAVED = "SELECT first_crossed_at, detected_at FROM anomaly_sessions"
 _OUTPUT = """
     SELECT (SELECT coalesce(sum(next_offset), 0)::bigint FROM detector_positions),
            (SELECT coalesce(sum(anomaly_count), 0)::bigint FROM rule_totals)

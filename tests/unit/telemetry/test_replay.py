@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.detector.model import Anomaly, Sample
 from clickstream_guardian.telemetry.replay import ReplayMetrics, TellingObserver
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,10 +31,8 @@ class Inner:
 
 
 def anomaly(rule: str) -> Anomaly:
-    return Anomaly(
-        *("a" * 32, rule, 1, "high", "s", AT, AT, "final", {}, {}, 1, AT, "b" * 32, "why"),
-        *((), (), ()),
-    )
+    whole = ("a" * 32, rule, 1, "high", "s", AT, AT, "final", {}, {}, 1, AT, "b" * 32, "why")
+    return Anomaly(*whole, Sample.of([], [], []))  # type: ignore[arg-type]
 
 
 def test_what_is_judged_and_found_is_counted_and_passed_on() -> None:
