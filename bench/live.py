@@ -12,13 +12,16 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 
 from bench.core import GIVEN, dense
 from bench.machine import write
@@ -34,6 +37,9 @@ from clickstream_guardian.pipelines.replay import Parts, Request, replay
 from clickstream_guardian.settings import load_settings
 from clickstream_guardian.store import open_store
 
+_TIMED = {rule.name for rule in GIVEN.rules}
+"""Told as soon as they are crossed; a rule on a whole window waits for its close."""
+
 
 class Stopwatch:
     """Notes when each anomaly was first readable."""
@@ -43,6 +49,7 @@ class Stopwatch:
         self.started: float | None = None
         self.latencies: dict[str, float] = {}
         self.steps: list[tuple[float, float, float]] = []
+        self.threads: list[tuple[float, dict[str, float]]] = []
 
     def clock(self) -> float:
         """The pace's clock; its first reading is the moment the stream starts."""
@@ -63,15 +70,28 @@ class Stopwatch:
     def judged(self, _rows: int, _left: int, seconds: float, behind_seconds: float) -> None:
         """Keep seconds since the start, of the step, and behind the stream."""
         at = time.perf_counter() - (self.started or 0)
+        if len(self.steps) % 10 == 0:
+            self.threads.append((at, _processor_seconds()))
         self.steps.append((at, seconds, behind_seconds))
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Rows are committed now."""
         now = time.perf_counter()
         for anomaly in anomalies:
+            if anomaly.rule not in _TIMED:
+                continue
             crossed_us = int(anomaly.first_crossed_at.timestamp() * 1e6)
             due = (self.started or 0) + (crossed_us - self.first_us) / 1e6
             self.latencies.setdefault(anomaly.anomaly_id, now - due)
+
+
+def _processor_seconds() -> dict[str, float]:
+    """Processor seconds of this process so far, by the name of the thread; libraries' as one."""
+    names = {thread.native_id: thread.name.partition("_")[0] for thread in threading.enumerate()}
+    found: Counter[str] = Counter()
+    for one in psutil.Process().threads():
+        found[names.get(one.id, "libraries")] += one.user_time + one.system_time
+    return dict(found)
 
 
 def write_stream(path: Path, events: pl.DataFrame) -> int:

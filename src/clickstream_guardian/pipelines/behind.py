@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @contextmanager
 def behind(
-    work: Callable[[T], None], size: Callable[[T], int], most: int
+    work: Callable[[T], None], size: Callable[[T], int], most: int, name: str = "behind"
 ) -> Iterator[Callable[[T], None]]:
     """A function to hand items over with.
 
@@ -21,7 +21,7 @@ def behind(
     worked on; the error arises at a later hand-over, at the latest when the context ends.
     """
     undone: deque[tuple[int, Future[None]]] = deque()
-    with ThreadPoolExecutor(1, "behind") as thread:
+    with ThreadPoolExecutor(1, name) as thread:
 
         def hand_over(item: T) -> None:
             before = undone[-1][1] if undone else None

@@ -233,10 +233,10 @@ def _run(
         slices = stack.enter_context(ahead(batches(files, start), 1))
         stream = stack.enter_context(ahead(pace.paced(slices, clock), _BATCHES_AHEAD))
         land = stack.enter_context(
-            behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND)
+            behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND, "landing")
         )
         save = stack.enter_context(
-            behind(partial(_save, detection, pace, observer), lambda _: 1, _STEPS_BEHIND)
+            behind(partial(_save, detection, pace, observer), lambda _: 1, _STEPS_BEHIND, "saving")
         )
         for batch in stream:
             land(batch)
