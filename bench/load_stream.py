@@ -2,11 +2,11 @@
 
 Run: `python bench/load_stream.py [--seconds 60] [--from 5000] [--most 640000]`. The whole pipeline
 runs under every rule of the catalogue: the file is read, paced in real time, landed in the lake,
-judged, and saved. A rate holds if 95 of 100 anomalies of the two rules that tell at once (the others
-wait for their windows' close) are readable within 5 s of the moment that their crossing event was
-due, and if lag is flat: in the last quarter of the step the engine is no
-further behind the stream than half a second more than in the second quarter, the first being its
-start. The rate is doubled until it does not hold; two more steps narrow it down.
+judged, and saved. A rate holds if 95 of 100 anomalies of the two rules that tell at once (others
+wait for the close of their windows) are readable within 5 s of the moment that their crossing event
+was due, and if lag is flat: in the last quarter of the step the engine is at most half a second
+further behind the stream than in the second, the first being its start. The rate is doubled until
+it does not hold; two more steps narrow it down.
 """
 
 from __future__ import annotations
