@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from clickstream_guardian.cli.opening import opened
 from clickstream_guardian.engines.days import ComputedDays, MetricEngine
 from clickstream_guardian.events.fields import CLICK, PURCHASE
 from clickstream_guardian.lab.generator import write_dataset
+from clickstream_guardian.metrics.clean import BLAMED_SCHEMA
 from clickstream_guardian.metrics.loader import find_metric, load_metrics
 from clickstream_guardian.metrics.model import ColumnType
 from clickstream_guardian.pipelines.pace import Pace
@@ -119,6 +121,44 @@ def _rows(name: str, parts: Sequence[ComputedDays]) -> list[dict[str, Any]]:
     assert [field.name for field in rows.schema] == list(metric.column_names)
     assert rows.schema.types == [TYPES[column.type] for column in metric.columns]
     return by_key(metric, rows.to_pylist())
+
+
+def some_sessions(shop: Shop) -> pa.Table:
+    """Every 20th session of the lake, blamed on one of three rules."""
+    files = [file.path.removeprefix("file://") for file in shop.parts.lake.data_files("clicks")]
+    found = pa.concat_tables(pq.read_table(file, columns=["session_id"]) for file in files)
+    names = sorted(found["session_id"].unique().to_pylist())[::20]
+    rules = [("BOT_LIKE", "CLICK_FARM", "SLOW_CRAWLER")[n % 3] for n in range(len(names))]
+    return pa.table([names, rules], schema=BLAMED_SCHEMA)
+
+
+def test_clean_numbers_equal_duckdbs(shop: Shop, engine: SparkEngine) -> None:
+    blamed, days = some_sessions(shop), [str(day) for day in (ORDINARY, REPEATED, EMPTY)]
+    outcomes = [
+        list(host.compute_days(load_metrics(), days, blamed))
+        for host in (engine, shop.parts.engine)
+    ]
+    for metric in load_metrics():
+        spark, duckdb = (
+            pa.concat_tables(part.deltas[metric.name] for part in parts).to_pylist()
+            for parts in outcomes
+        )
+        assert {row["rule"] for row in duckdb} == set(blamed["rule"].to_pylist())
+        assert sorted(spark, key=str) == sorted(duckdb, key=str)
+    spark, duckdb = (
+        pa.concat_tables(part.excluded for part in parts).to_pylist() for parts in outcomes
+    )
+    assert sorted(spark, key=str) == sorted(duckdb, key=str)
+
+
+def test_the_days_of_sessions_are_those_of_duckdb(shop: Shop, engine: SparkEngine) -> None:
+    sessions = some_sessions(shop)["session_id"].to_pylist()
+    spark, duckdb = (
+        host.find_days(sessions, [str(OUTAGE)]).select(["dt", "session_id"]).to_pylist()
+        for host in (engine, shop.parts.engine)
+    )
+    assert sorted(spark, key=str) == sorted(duckdb, key=str)
+    assert str(OUTAGE) not in {row["dt"] for row in spark}
 
 
 def test_every_row_equals_duckdb_and_a_late_file_restates_its_day(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -193,7 +193,7 @@ def batch(
     """
     from clickstream_guardian.cli.opening import opened
     from clickstream_guardian.metrics.loader import find_metrics
-    from clickstream_guardian.pipelines.daily import compute_days, dirty_days, outcome_noted
+    from clickstream_guardian.pipelines.daily import compute_days, due_days, outcome_noted
     from clickstream_guardian.pipelines.reconcile import note_lake
     from clickstream_guardian.store.verdicts import judge_all
 
@@ -207,16 +207,16 @@ def batch(
     with opened(settings, settings.batch_engine) as parts, outcome_noted(parts.store):
         with parts.store.begin() as connection:
             judge_all(connection, parts.detector.shadow_rules)
-        if days is None:
-            days = [found for found in dirty_days(parts.store, parts.lake) if found < until]
+        due = due_days(parts.store, parts.lake, parts.engine, days)
+        due = replace(due, days=[found for found in due.days if found < until])
         with _watching(common) as watching:
-            watching.begin("Computing days", len(days))
-            compute_days(parts.store, parts.engine, metrics, days, watching.advance)
+            watching.begin("Computing days", len(due.days))
+            compute_days(parts.store, parts.engine, metrics, due, watching.advance)
         note_lake(parts.store, parts.lake)
     if as_json:
-        typer.echo(json.dumps({"days": [str(d) for d in days]}))
+        typer.echo(json.dumps({"days": [str(d) for d in due.days]}))
     else:
-        common.screen.print(f"Computed {len(days)} day{'s' if len(days) != 1 else ''}.")
+        common.screen.print(f"Computed {len(due.days)} day{'s' if len(due.days) != 1 else ''}.")
 
 
 def asked_days(

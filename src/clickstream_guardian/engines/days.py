@@ -16,23 +16,49 @@ from clickstream_guardian.metrics.model import Metric
 
 @dataclass(frozen=True)
 class ComputedDays:
-    """The rows of metrics for some days: by metric name, in the metric's columns, in no order."""
+    """The numbers of some days, by metric name, in no order.
+
+    Attributes:
+        rows: raw, in the metric's columns.
+        deltas: what leaving out blamed sessions changes, by rule (``clean.delta_columns``).
+        excluded: the blamed sessions that have an event on the days (``clean.EXCLUDED_SCHEMA``).
+    """
 
     dts: tuple[str, ...]
     rows: Mapping[str, pa.Table]
+    deltas: Mapping[str, pa.Table]
+    excluded: pa.Table
 
 
 class MetricEngine(Protocol):
     """A host of the metrics, embedded or on a cluster."""
 
-    def compute_days(self, metrics: Sequence[Metric], dts: Iterable[str]) -> Iterator[ComputedDays]:
-        """The rows of metrics for these days, some days at a time, in the order of the days.
+    def compute_days(
+        self, metrics: Sequence[Metric], dts: Iterable[str], blamed: pa.Table | None = None
+    ) -> Iterator[ComputedDays]:
+        """The numbers of these days, some days at a time, in the order of the days.
 
         A day without events has the rows that the metrics give for one (zeros, or none).
+
+        Args:
+            metrics: which.
+            dts: UTC days, YYYY-MM-DD.
+            blamed: the sessions that clean numbers leave out (``clean.BLAMED_SCHEMA``).
 
         Raises:
             UsageError: a day is no date.
             GuardianError: the engine cannot compute it.
+        """
+
+    def find_days(self, sessions: Sequence[str], besides: Iterable[str] = ()) -> pa.Table:
+        """On which days sessions have an event: ``dt`` and ``session_id``.
+
+        Args:
+            sessions: whose days.
+            besides: days not to be looked at.
+
+        Raises:
+            GuardianError: the engine cannot tell.
         """
 
 

@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Protocol, TypeVar
 
 from clickstream_guardian.events.fields import EventKind
+from clickstream_guardian.metrics.clean import NEEDED_FIELDS
 from clickstream_guardian.metrics.header import Header, MetricError, split_file
 from clickstream_guardian.metrics.model import (
     ColumnType,
@@ -117,10 +118,12 @@ def needed_views(metrics: Iterable[Metric]) -> tuple[EngineView, ...]:
     return tuple(reversed(needed))
 
 
-def mentioned_fields(kind: EventKind, texts: Iterable[str]) -> list[str]:
-    """The event's fields that some SQL speaks of, and its id; no other need be read."""
+def read_fields(kind: EventKind, metrics: Sequence[Metric]) -> list[str]:
+    """The event's fields that the SQL of metrics and their views, raw or clean, speaks of."""
+    texts = [*(metric.sql for metric in metrics), *(view.sql for view in needed_views(metrics))]
     words = {word for text in texts for word in re.findall(r"\w+", text)}
-    return [name for name in kind.field_names if name in words or name == "event_id"]
+    words |= {"event_id", *NEEDED_FIELDS}
+    return [name for name in kind.field_names if name in words]
 
 
 def in_reading_order(views: Iterable[EngineView]) -> tuple[EngineView, ...]:

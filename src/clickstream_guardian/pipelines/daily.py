@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from clickstream_guardian.engines.days import MetricEngine
 from clickstream_guardian.errors import GuardianError
@@ -13,9 +14,22 @@ from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.store import Store, replace_days, stored_source_rows
+from clickstream_guardian.store.exclusions import (
+    blamed_sessions,
+    place_sessions,
+    replace_excluded,
+    restless_days,
+    unplaced_sessions,
+)
 from clickstream_guardian.store.snapshots import save_batch_outcome
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Progress = Callable[[int], None]
+
+SETTLING_METRIC = "daily_metrics"
+"""The metric with which it is noted what a day's numbers were made of."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +46,36 @@ class DayRange:
         return [self.first + timedelta(days=n) for n in range(count)]
 
 
+@dataclass(frozen=True)
+class DueDays:
+    """Days to compute, and the sessions that their clean numbers leave out."""
+
+    days: list[date]
+    blamed: pa.Table
+
+
 def compute_days(
     store: Store,
     engine: MetricEngine,
     metrics: Sequence[Metric],
-    days: Sequence[date],
+    due: DueDays,
     progress: Progress | None = None,
 ) -> None:
     """Compute the given days anew and replace their rows, some days at a time.
 
-    All metrics of a day are replaced in one transaction, so a reader never sees a day half new, and
-    a failed run leaves the old numbers.
+    All metrics of a day are replaced in one transaction, raw and deltas together, so a reader never
+    sees a day half new, and a failed run leaves the old numbers. Which sessions were left out is
+    noted with ``daily_metrics``, as ``source_rows`` is: the other metrics follow it.
     """
-    for part in engine.compute_days(metrics, [str(day) for day in sorted(set(days))]):
+    days = [str(day) for day in sorted(set(due.days))]
+    for part in engine.compute_days(metrics, days, due.blamed):
         done = [date.fromisoformat(dt) for dt in part.dts]
         with store.begin() as connection:
             for metric in metrics:
                 replace_days(connection, metric.name, done, part.rows[metric.name])
+                replace_days(connection, f"{metric.name}_delta", done, part.deltas[metric.name])
+            if SETTLING_METRIC in part.rows:
+                replace_excluded(connection, done, part.excluded)
         if progress:
             progress(len(done))
 
@@ -76,10 +103,38 @@ def lake_rows(lake: Lake) -> dict[date, int]:
     return rows
 
 
-def dirty_days(store: Store, lake: Lake) -> list[date]:
+def changed_days(store: Store, lake: Lake) -> list[date]:
     """Days whose row count in the lake differs from the one their metrics were made of."""
     in_lake = lake_rows(lake)
     with store.begin() as connection:
         stored = stored_source_rows(connection)
     days = in_lake.keys() | stored.keys()
     return sorted(day for day in days if in_lake.get(day, 0) != stored.get(day))
+
+
+def dirty_days(store: Store, lake: Lake) -> list[date]:
+    """Days whose numbers are out of date: their rows have changed, or a verdict has."""
+    changed = changed_days(store, lake)
+    with store.begin() as connection:
+        return sorted({*changed, *restless_days(connection)})
+
+
+def due_days(
+    store: Store, lake: Lake, engine: MetricEngine, days: Sequence[date] | None = None
+) -> DueDays:
+    """What to compute: the days given, or those that are dirty, and which sessions to leave out.
+
+    An abusive session that no day is known of is looked for in the lake, so that its other days
+    become dirty too. Days whose rows have changed need no look: they find it when they are
+    computed, and stay dirty until they are.
+    """
+    with store.begin() as connection:
+        blamed = blamed_sessions(connection)
+        unplaced = unplaced_sessions(connection)
+    if unplaced:
+        changed = [str(day) for day in changed_days(store, lake)]
+        found = engine.find_days(unplaced, changed)
+        placed = list(zip(*(found[name].to_pylist() for name in ("dt", "session_id")), strict=True))
+        with store.begin() as connection:
+            place_sessions(connection, placed)
+    return DueDays(dirty_days(store, lake) if days is None else list(days), blamed)

@@ -6,7 +6,7 @@ The story, once per run:
 2. it is read once into the spool, which sets bad lines apart;
 3. bad lines are landed in ``raw.rejected``;
 4. batches, in the order asked for, are landed and judged side by side, each at its own position;
-5. the files are marked finished, and every day whose rows have changed is computed.
+5. the files are marked finished, and every day whose rows or verdicts have changed is computed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.pipelines.ahead import ahead
 from clickstream_guardian.pipelines.behind import behind
-from clickstream_guardian.pipelines.daily import compute_days, dirty_days
+from clickstream_guardian.pipelines.daily import compute_days, due_days
 from clickstream_guardian.pipelines.detect import Detection
 from clickstream_guardian.pipelines.home import Home
 from clickstream_guardian.pipelines.land import Lander, raw_rows
@@ -303,9 +303,10 @@ def _finish(parts: Parts, files: Sequence[FileSource], observer: Observer, repor
         report.lines += index.rows
         report.events[file.kind.name] += index.rows - index.rejected
         report.rejected.update(index.reasons)
-    report.days = dirty_days(parts.store, parts.lake)
-    observer.begin("Computing days", len(report.days))
-    compute_days(parts.store, parts.engine, parts.metrics, report.days, observer.advance)
+    due = due_days(parts.store, parts.lake, parts.engine)
+    report.days = due.days
+    observer.begin("Computing days", len(due.days))
+    compute_days(parts.store, parts.engine, parts.metrics, due, observer.advance)
     note_lake(parts.store, parts.lake)
     for file in files:
         file.spool.remove()

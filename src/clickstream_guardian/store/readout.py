@@ -21,8 +21,14 @@ _HIDDEN = ("fingerprint",)
 
 
 def read_tables(store: Store, metrics: Sequence[str]) -> Mapping[str, Callable[[], pa.Table]]:
-    """A reader for ``anomalies``, for each metric's table and for ``popular_items``."""
-    names = dict.fromkeys((ANOMALIES, *metrics, "popular_items"))
+    """A reader for ``anomalies``, and for each metric and ``popular_items``, raw and clean.
+
+    What each rule takes off is under ``<metric>_delta``.
+    """
+    shown = (*metrics, "popular_items")
+    clean = (f"{name}_clean" for name in shown)
+    deltas = (f"{name}_delta" for name in metrics)
+    names = dict.fromkeys((ANOMALIES, *shown, *clean, *deltas))
     return {name: _reader(store, _SOURCES.get(name, name)) for name in names}
 
 

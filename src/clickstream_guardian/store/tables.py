@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     Identity,
@@ -277,6 +278,17 @@ allow_list = Table(
 )
 """What counts towards no verdict, why, and until when (missing: until it is removed)."""
 
+excluded_sessions = Table(
+    "excluded_sessions",
+    metadata,
+    Column("dt", Date, primary_key=True),
+    Column("session_id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Index("excluded_sessions_by_session", "session_id"),
+)
+"""Which sessions a day's clean numbers were made without, and the rule each is blamed on. An empty
+rule says that the session was found on the day, whose numbers are still to be made without it."""
+
 METRIC_TABLES: tuple[str, ...] = (
     "daily_metrics",
     "session_funnel",
@@ -284,6 +296,11 @@ METRIC_TABLES: tuple[str, ...] = (
     "popular_categories",
 )
 METRIC_VIEWS: tuple[str, ...] = ("popular_items",)
+DELTA_TABLES = tuple(f"{name}_delta" for name in METRIC_TABLES)
+"""What each rule's sessions take off the numbers of each metric."""
+
+CLEAN_VIEWS = tuple(f"{name}_clean" for name in (*sorted(METRIC_TABLES), *METRIC_VIEWS))
+"""Numbers without abusive sessions: raw plus all deltas."""
 
 SERVING_TABLES: tuple[str, ...] = (
     *("sources", "detector_checkpoints", "detector_positions", "anomaly_sessions"),
@@ -292,5 +309,8 @@ SERVING_TABLES: tuple[str, ...] = (
     *("session_verdicts", "allow_list"),
     *METRIC_TABLES,
     *METRIC_VIEWS,
+    *DELTA_TABLES,
+    *CLEAN_VIEWS,
+    "excluded_sessions",
 )
 """What the reader role may read."""

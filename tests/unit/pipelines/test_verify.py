@@ -12,7 +12,7 @@ from sqlalchemy import text
 from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 from clickstream_guardian.lake.lake import Lake, open_lake
 from clickstream_guardian.metrics.loader import load_metrics
-from clickstream_guardian.pipelines.daily import compute_days
+from clickstream_guardian.pipelines.daily import compute_days, due_days
 from clickstream_guardian.pipelines.verify import Difference, verify_days
 from clickstream_guardian.store import Store
 from tests.unit.lake.rows import FILE, clicks
@@ -25,7 +25,9 @@ def lake(store: Store, tmp_path: Path) -> Iterator[Lake]:
     with open_lake(store.catalog_uri, tmp_path / "lake") as opened:
         land(opened, 0, 40)
         with DuckDbEngine(opened, tmp_path / "tmp", threads=1) as engine:
-            compute_days(store, engine, load_metrics(), [DAY, EMPTY])
+            compute_days(
+                store, engine, load_metrics(), due_days(store, opened, engine, [DAY, EMPTY])
+            )
         yield opened
 
 

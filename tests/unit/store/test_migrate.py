@@ -15,9 +15,10 @@ from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.metrics.loader import load_metrics, load_serving_views
 from clickstream_guardian.store import migrate as migrations
 from clickstream_guardian.store.database import Store
-from clickstream_guardian.store.metric_tables import metric_tables
+from clickstream_guardian.store.metric_tables import clean_views, metric_tables
 from clickstream_guardian.store.migrate import HEAD, current_revision, migrate
 from clickstream_guardian.store.tables import (
+    CLEAN_VIEWS,
     METRIC_TABLES,
     METRIC_VIEWS,
     SERVING_TABLES,
@@ -59,13 +60,15 @@ def test_migrated_database_equals_the_metadata(store: Store) -> None:
         metadata.create_all(connection)
         for view in load_serving_views():
             connection.execute(text(f"CREATE VIEW {view.name} AS {view.sql}"))
+        for name, select in clean_views().items():
+            connection.exec_driver_sql(f"CREATE VIEW {name} AS {select}")
         for made, wanted in zip(shape(connection), migrated, strict=True):
             assert [row for row in made if row not in wanted] == []
             assert [row for row in wanted if row not in made] == []
 
 
 def _drop_everything(connection: Connection) -> None:
-    for view in METRIC_VIEWS:
+    for view in (*reversed(CLEAN_VIEWS), *METRIC_VIEWS):
         connection.execute(text(f"DROP VIEW {view}"))
     metadata.drop_all(connection)
 
@@ -84,6 +87,7 @@ def test_head_is_the_newest_file() -> None:
 def test_serving_tables_hold_every_metric_and_view() -> None:
     assert sorted(METRIC_TABLES) == sorted(metric.name for metric in load_metrics())
     assert sorted(METRIC_VIEWS) == sorted(view.name for view in load_serving_views())
+    assert list(CLEAN_VIEWS) == list(clean_views())
     assert set(SERVING_TABLES) >= {*METRIC_TABLES, *METRIC_VIEWS}
 
 

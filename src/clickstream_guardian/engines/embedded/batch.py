@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from clickstream_guardian.engines.days import ComputedDays, days_between, parse_day
+from clickstream_guardian.engines.embedded.clean import find_blamed, find_days, make_variants
 from clickstream_guardian.engines.embedded.connection import (
     DEFAULT_MEMORY_BYTES,
     DuckDbLimits,
@@ -31,6 +32,7 @@ from clickstream_guardian.engines.embedded.raw_files import RawFiles, as_column,
 from clickstream_guardian.engines.embedded.views import RawDays, make_views
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
+from clickstream_guardian.metrics.clean import EXCLUDED_SCHEMA, delta_rows, delta_schema
 from clickstream_guardian.metrics.model import ColumnType, Metric, MetricColumn
 
 DAYS_AT_A_TIME = 4
@@ -89,11 +91,18 @@ class DuckDbEngine:
         parts = self.compute_days([metric], days_between(dt_from, dt_to))
         return pa.concat_tables([part.rows[metric.name] for part in parts])
 
-    def compute_days(self, metrics: Sequence[Metric], dts: Iterable[str]) -> Iterator[ComputedDays]:
-        """The rows of metrics for these days, a few days at a time, in the order of the days.
+    def compute_days(
+        self, metrics: Sequence[Metric], dts: Iterable[str], blamed: pa.Table | None = None
+    ) -> Iterator[ComputedDays]:
+        """The numbers of these days, a few days at a time, in the order of the days.
 
         A day without events has the rows that the metrics give for one (zeros, or none). Work
         goes on while the caller uses a result, a few results ahead.
+
+        Args:
+            metrics: which.
+            dts: UTC days, YYYY-MM-DD.
+            blamed: the sessions that clean numbers leave out (``clean.BLAMED_SCHEMA``).
 
         Raises:
             UsageError: a day is no date.
@@ -109,13 +118,40 @@ class DuckDbEngine:
         ahead: deque[Future[ComputedDays]] = deque()
         try:
             for part in work:
-                ahead.append(pool.submit(self._compute, metrics, part))
+                ahead.append(pool.submit(self._compute, metrics, part, blamed))
                 if len(ahead) > workers:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def find_days(self, sessions: Sequence[str], besides: Iterable[str] = ()) -> pa.Table:
+        """On which days sessions have an event: ``dt`` and ``session_id``.
+
+        Args:
+            sessions: whose days.
+            besides: days not to be looked at.
+
+        Raises:
+            GuardianError: DuckDB cannot tell.
+        """
+        self._prepare(1)
+        connection = self._idle.get()
+        try:
+            files = {kind.table: self._files(kind.table, besides) for kind in EVENT_KINDS}
+            return find_days(connection, sessions, files)
+        except duckdb.Error as error:
+            raise GuardianError(
+                f"The days of {len(sessions)} sessions cannot be found: {one_sentence(error)}; "
+                "check the lake with `guardian status` and run again."
+            ) from error
+        finally:
+            self._idle.put(connection)
+
+    def _files(self, table: str, besides: Iterable[str]) -> dict[str, list[str]]:
+        found = paths_by_day(self._lake.data_files(table))
+        return {dt: paths for dt, paths in found.items() if dt not in set(besides)}
 
     def _prepare(self, workers: int) -> None:
         """Have at least so many connections, each with its share of threads and memory."""
@@ -126,10 +162,12 @@ class DuckDbEngine:
             apply_limits(connection, self.limits.share(workers))
             self._idle.put(connection)
 
-    def _compute(self, metrics: Sequence[Metric], days: RawDays) -> ComputedDays:
+    def _compute(
+        self, metrics: Sequence[Metric], days: RawDays, blamed: pa.Table | None
+    ) -> ComputedDays:
         connection = self._idle.get()
         try:
-            return _compute(connection, metrics, days)
+            return _compute(connection, metrics, days, blamed)
         except duckdb.Error as error:
             raise GuardianError(
                 f"The metrics of {days.dts[0]} to {days.dts[-1]} cannot be computed: "
@@ -150,11 +188,28 @@ class DuckDbEngine:
 
 
 def _compute(
-    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric], days: RawDays
+    connection: duckdb.DuckDBPyConnection,
+    metrics: Sequence[Metric],
+    days: RawDays,
+    blamed: pa.Table | None,
 ) -> ComputedDays:
     make_views(connection, metrics, days)
-    rows = {metric.name: connection.sql(_typed(metric)).to_arrow_table() for metric in metrics}
-    return ComputedDays(days.dts, rows)
+    rows = _rows(connection, metrics)
+    excluded = EXCLUDED_SCHEMA.empty_table()
+    if blamed is not None and blamed.num_rows:
+        excluded = find_blamed(connection, blamed)
+    deltas = {metric.name: delta_schema(metric).empty_table() for metric in metrics}
+    if excluded.num_rows:
+        variants = make_variants(connection, metrics, excluded)
+        found = _rows(connection, metrics)
+        deltas = {m.name: delta_rows(m, found[m.name], variants) for m in metrics}
+    return ComputedDays(days.dts, rows, deltas, excluded)
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric]
+) -> Mapping[str, pa.Table]:
+    return {metric.name: connection.sql(_typed(metric)).to_arrow_table() for metric in metrics}
 
 
 def _typed(metric: Metric) -> str:

@@ -20,7 +20,7 @@ from clickstream_guardian.engines.embedded.raw_files import (
 )
 from clickstream_guardian.engines.embedded.repeats import insert_repeated, select_kept
 from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
-from clickstream_guardian.metrics.loader import DAYS_VIEW, mentioned_fields, needed_views
+from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views, read_fields
 from clickstream_guardian.metrics.model import Metric
 
 _UNIX_MILLIS = "CREATE OR REPLACE TEMP MACRO unix_millis(t) AS epoch_us(t) // 1000"
@@ -41,19 +41,25 @@ def make_views(
     """Make every view that these metrics read, in place of those made before."""
     views = needed_views(metrics)
     connection.execute(_UNIX_MILLIS)
-    dts = ", ".join(_date(dt) for dt in days.dts)
+    dts = ", ".join(as_date(dt) for dt in days.dts)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {DAYS_VIEW} AS SELECT unnest([{dts}]) AS dt")
     definitions = {view.name: view.sql for view in views}
-    texts = [*(metric.sql for metric in metrics), *definitions.values()]
     for kind in EVENT_KINDS:
-        columns = [as_column(name) for name in mentioned_fields(kind, texts)]
+        columns = [as_column(name) for name in read_fields(kind, metrics)]
         events = _Events(connection, kind, days, columns)
         events.load()
         if kind.table in definitions:
             events.make_once_view(definitions[kind.table])
-    for name, sql in definitions.items():
-        if name not in RAW_TABLES:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
+    make_views_over_events(connection, metrics)
+
+
+def make_views_over_events(
+    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric]
+) -> None:
+    """Make the views that metrics read beside those of single events, of which they are made."""
+    for view in needed_views(metrics):
+        if view.name not in RAW_TABLES:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {view.name} AS {view.sql}")
 
 
 @dataclass(frozen=True)
@@ -120,11 +126,12 @@ class _Events:
         files, empty = self.days.files[self.kind.table], f"no_{self.kind.table}"
         return " UNION ALL ".join(
             select_files(
-                [*columns, f"{_date(dt)} AS dt"], files.get(dt, ()), empty, by_name=by_name
+                [*columns, f"{as_date(dt)} AS dt"], files.get(dt, ()), empty, by_name=by_name
             )
             for dt in self.days.dts
         )
 
 
-def _date(dt: str) -> str:
+def as_date(dt: str) -> str:
+    """A day as SQL."""
     return f"DATE {quoted(dt)}"

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from clickstream_guardian.engines.days import ComputedDays, parse_day
+from clickstream_guardian.engines.spark.clean import find_blamed, find_days
 from clickstream_guardian.engines.spark.raw_tables import RawTables, read_table
 from clickstream_guardian.engines.spark.views import Views, as_spark
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
+from clickstream_guardian.metrics.clean import EXCLUDED_SCHEMA, delta_rows, delta_schema
 from clickstream_guardian.metrics.model import ColumnType, Metric, MetricColumn
 
 DAYS_AT_A_TIME = 31
@@ -44,11 +47,18 @@ class SparkEngine:
         self._lake = lake
         self._days_at_a_time = days_at_a_time
 
-    def compute_days(self, metrics: Sequence[Metric], dts: Iterable[str]) -> Iterator[ComputedDays]:
-        """The rows of metrics for these days, some days at a time, in the order of the days.
+    def compute_days(
+        self, metrics: Sequence[Metric], dts: Iterable[str], blamed: pa.Table | None = None
+    ) -> Iterator[ComputedDays]:
+        """The numbers of these days, some days at a time, in the order of the days.
 
         A day without events has the rows that the metrics give for one (zeros, or none). All
         metrics of a day are computed of one snapshot of the lake.
+
+        Args:
+            metrics: which.
+            dts: UTC days, YYYY-MM-DD.
+            blamed: the sessions that clean numbers leave out (``clean.BLAMED_SCHEMA``).
 
         Raises:
             UsageError: a day is no date.
@@ -58,26 +68,62 @@ class SparkEngine:
         for start in range(0, len(days), self._days_at_a_time):
             part = days[start : start + self._days_at_a_time]
             try:
-                yield self._compute(metrics, part)
+                yield self._compute(metrics, part, blamed)
             except (PySparkException, Py4JJavaError) as error:
                 raise GuardianError(
                     f"The metrics of {part[0]} to {part[-1]} cannot be computed: "
                     f"{one_sentence(error)}; check the lake with `guardian status` and run again."
                 ) from error
 
-    def _compute(self, metrics: Sequence[Metric], days: Sequence[str]) -> ComputedDays:
+    def find_days(self, sessions: Sequence[str], besides: Iterable[str] = ()) -> pa.Table:
+        """On which days sessions have an event: ``dt`` and ``session_id``.
+
+        Args:
+            sessions: whose days.
+            besides: days not to be looked at.
+
+        Raises:
+            GuardianError: Spark cannot tell.
+        """
         session = self._session.newSession()
-        session.conf.set("spark.sql.shuffle.partitions", _partitions(session))
-        raw = {
+        raw = self._raw_tables(session)
+        try:
+            return find_days(session, list(raw.values()), sessions, list(besides))
+        except (PySparkException, Py4JJavaError) as error:
+            raise GuardianError(
+                f"The days of {len(sessions)} sessions cannot be found: {one_sentence(error)}; "
+                "check the lake with `guardian status` and run again."
+            ) from error
+
+    def _raw_tables(self, session: SparkSession) -> dict[str, DataFrame]:
+        return {
             kind.table: read_table(session, self._lake.iceberg_table(kind.table))
             for kind in EVENT_KINDS
         }
-        with Views(session, metrics, raw, days):
-            rows = {
-                metric.name: _typed(session.sql(as_spark(metric.sql)), metric).toArrow()
-                for metric in metrics
-            }
-        return ComputedDays(tuple(days), rows)
+
+    def _compute(
+        self, metrics: Sequence[Metric], days: Sequence[str], blamed: pa.Table | None
+    ) -> ComputedDays:
+        session = self._session.newSession()
+        session.conf.set("spark.sql.shuffle.partitions", _partitions(session))
+        deltas = {metric.name: delta_schema(metric).empty_table() for metric in metrics}
+        excluded = EXCLUDED_SCHEMA.empty_table()
+        with Views(session, metrics, self._raw_tables(session), days) as views:
+            rows = _rows(session, metrics)
+            if blamed is not None and blamed.num_rows:
+                excluded = find_blamed(session, blamed)
+            if excluded.num_rows:
+                variants = views.replace_by_variants(excluded)
+                found = _rows(session, metrics)
+                deltas = {m.name: delta_rows(m, found[m.name], variants) for m in metrics}
+        return ComputedDays(tuple(days), rows, deltas, excluded)
+
+
+def _rows(session: SparkSession, metrics: Sequence[Metric]) -> dict[str, pa.Table]:
+    return {
+        metric.name: _typed(session.sql(as_spark(metric.sql)), metric).toArrow()
+        for metric in metrics
+    }
 
 
 def one_sentence(error: PySparkException | Py4JJavaError) -> str:

@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Self
 
+import pyarrow as pa
 import sqlglot
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from clickstream_guardian.engines.spark.clean import show_variants
 from clickstream_guardian.engines.spark.repeats import each_once
 from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
-from clickstream_guardian.metrics.loader import DAYS_VIEW, mentioned_fields, needed_views
+from clickstream_guardian.metrics.clean import (
+    Variant,
+    select_beside,
+    select_blamed,
+    variants_of,
+)
+from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views, read_fields
 from clickstream_guardian.metrics.model import EngineView, Metric
 
 
@@ -48,12 +57,13 @@ class Views:
         self._dts = list(dts)
         self._held: list[DataFrame] = []
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         try:
             self._make()
         except BaseException:
             self._release()
             raise
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._release()
@@ -68,10 +78,9 @@ class Views:
         days = ", ".join(f"('{dt}')" for dt in self._dts)
         self._session.sql(f"VALUES {days} AS t(dt)").createOrReplaceTempView(DAYS_VIEW)
         definitions = {view.name: view.sql for view in views}
-        texts = [*(metric.sql for metric in self._metrics), *definitions.values()]
         readers = _readers(self._metrics, views)
         for kind in EVENT_KINDS:
-            columns = [*mentioned_fields(kind, texts), "dt"]
+            columns = [*read_fields(kind, self._metrics), "dt"]
             rows = self._rows(kind, columns)
             raw_view = f"raw_{kind.table}"
             rows.createOrReplaceTempView(raw_view)
@@ -79,9 +88,41 @@ class Views:
                 definition = as_spark(definitions[kind.table])
                 once = each_once(rows, raw_view, definition, columns)
                 self._show(kind.table, once, readers[kind.table])
-        for name, sql in definitions.items():
-            if name not in self._raw:
-                self._show(name, self._session.sql(as_spark(sql)), readers[name])
+        self._show_views_over_events()
+
+    def replace_by_variants(self, excluded: pa.Table) -> list[Variant]:
+        """Put the variants of days in the place of the days, in every view.
+
+        Args:
+            excluded: what ``clean.find_blamed`` found.
+        """
+        pairs = zip(excluded["dt"].to_pylist(), excluded["rule"].to_pylist(), strict=True)
+        variants = variants_of(pairs)
+        show_variants(self._session, excluded, variants)
+        views = needed_views(self._metrics)
+        readers = _readers(self._metrics, views)
+        held: dict[str, DataFrame] = {}
+        for kind in EVENT_KINDS:
+            columns = read_fields(kind, self._metrics)
+            raw_view = f"raw_{kind.table}"
+            held[raw_view] = self._session.sql(select_blamed(raw_view, columns))
+            if kind.table in {view.name for view in views}:
+                blamed = self._session.sql(select_blamed(kind.table, columns))
+                beside = self._session.sql(select_beside(kind.table, columns))
+                held[kind.table] = blamed.union(beside)
+        for name, rows in held.items():
+            self._show(name, rows, readers[name])
+        labels = ", ".join(f"('{variant.label}')" for variant in variants)
+        self._session.sql(f"VALUES {labels} AS t(dt)").createOrReplaceTempView(DAYS_VIEW)
+        self._show_views_over_events()
+        return variants
+
+    def _show_views_over_events(self) -> None:
+        views = needed_views(self._metrics)
+        readers = _readers(self._metrics, views)
+        for view in views:
+            if view.name not in self._raw:
+                self._show(view.name, self._session.sql(as_spark(view.sql)), readers[view.name])
 
     def _rows(self, kind: EventKind, columns: Sequence[str]) -> DataFrame:
         """The rows of the days: some columns, and what tells of their arrival."""
