@@ -85,7 +85,7 @@ def clean(metric: Metric, parts: list[ComputedDays]) -> list[Row]:
     return by_key(metric, list(kept))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(clicks=clicks, purchases=purchases, blamed=blame)
 def test_raw_plus_deltas_equals_the_sql_over_a_lake_without_the_sessions(
     tmp_path_factory: pytest.TempPathFactory,

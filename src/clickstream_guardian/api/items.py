@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from fastapi import Query as Asked
 
-from clickstream_guardian.api import models
+from clickstream_guardian.api import deltas, models
 from clickstream_guardian.api.answers import Holds, json_answer
 from clickstream_guardian.api.context import reader_of
 from clickstream_guardian.api.daily import not_computed
@@ -22,16 +22,29 @@ from clickstream_guardian.api.parameters import (
 from clickstream_guardian.api.trending import NoDayError, trending_json
 from clickstream_guardian.store import read_items
 from clickstream_guardian.store.read import Query, Reader
+from clickstream_guardian.store.read_clean import View
 
 router = APIRouter(prefix="/items", tags=["items"])
 
 
-@router.get("/popular/{date}", response_model=models.PopularItems)
+@router.get(
+    "/popular/{date}", response_model=models.PopularItems | deltas.CleanItems | deltas.ItemsDelta
+)
 async def popular(
     request: Request, dt: DayPath, asked: Annotated[PopularParameters, Asked()]
 ) -> Response:
-    """The day's leading items by clicks, purchases or revenue."""
+    """The day's leading items by clicks, purchases or revenue.
+
+    Among clean numbers `robust_rank` is the place by distinct clean sessions, each counted once
+    whatever it did. A delta lists the items that change most, and what each rule takes off.
+    """
     reader = reader_of(request)
+    if asked.view is not View.RAW:
+        found = await _of_day(
+            reader, read_items.popular_in(asked.view, dt, asked.by, asked.limit), dt
+        )
+        body = f'{{"dt":"{dt}","by":"{asked.by}","items":{found.json}}}'
+        return json_answer(request, body.encode(), found.holds)
     found = await _of_day(reader, read_items.popular(dt, asked.by, asked.limit), dt)
     if found.count < asked.limit and asked.by == "clicks":
         whole = read_items.popular(dt, asked.by, asked.limit, tail=True)
@@ -40,16 +53,17 @@ async def popular(
     return json_answer(request, body.encode(), found.holds)
 
 
-@router.get("/categories/{date}", response_model=models.Categories)
+@router.get("/categories/{date}", response_model=models.Categories | deltas.CategoriesDelta)
 async def categories(
     request: Request, dt: DayPath, asked: Annotated[CategoriesParameters, Asked()]
 ) -> Response:
     """The day's categories by clicks, purchases or revenue."""
     reader = reader_of(request)
-    found = await _of_day(reader, read_items.categories(dt, asked.by, asked.limit), dt)
+    query = read_items.categories(dt, asked.by, asked.limit, asked.view)
+    found = await _of_day(reader, query, dt)
     count = found.count
     if count == asked.limit:
-        count = (await reader.rows(read_items.count_of_categories(dt)))[0][0]
+        count = (await reader.rows(read_items.count_of_categories(dt, asked.view)))[0][0]
     body = f'{{"dt":"{dt}","by":"{asked.by}","category_count":{count},"categories":{found.json}}}'
     return json_answer(request, body.encode(), found.holds)
 

@@ -6,6 +6,7 @@ Money and ratios are decimal strings, instants RFC 3339 in UTC with ``Z``, days 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,23 +37,39 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _metric_answer(metric_name: str, name: str, doc: str) -> type[Answer]:
-    """A model with the columns and ratios of a metric, which is where they are described."""
+def metric_answer(
+    metric_name: str,
+    name: str,
+    doc: str,
+    *,
+    signed: bool = False,
+    key: Mapping[str, Any] | None = None,
+) -> type[Answer]:
+    """A model with the columns and ratios of a metric, which is where they are described.
+
+    Args:
+        metric_name: the metric.
+        name: of the model.
+        doc: what it is.
+        signed: whether counts may be below 0.
+        key: fields in the place of the metric's key, as ``create_model`` takes them.
+    """
     metric = next(metric for metric in load_metrics() if metric.name == metric_name)
     kinds: dict[ColumnType, Any] = {
         ColumnType.DAY: Day,
         ColumnType.TEXT: str,
-        ColumnType.COUNT: Count,
+        ColumnType.COUNT: int if signed else Count,
         ColumnType.MONEY: Money,
     }
     fields: dict[str, Any] = {
         column.name: (kinds[column.type], Field(description=column.meaning))
         for column in metric.columns
+        if key is None or column.name not in metric.key
     }
     for ratio in metric.ratios:
         meaning = f"{ratio.meaning} Rounded to 6 places; null where the divisor is 0."
         fields[ratio.name] = (Ratio | None, Field(description=meaning))
-    return create_model(name, __base__=Answer, __doc__=doc, **fields)
+    return create_model(name, __base__=Answer, __doc__=doc, **(key or {}), **fields)
 
 
 class Problem(BaseModel):
@@ -339,7 +356,7 @@ if TYPE_CHECKING:
     class DailyMetrics(Answer):
         """One UTC day's numbers."""
 else:
-    DailyMetrics = _metric_answer("daily_metrics", "DailyMetrics", "One UTC day's numbers.")
+    DailyMetrics = metric_answer("daily_metrics", "DailyMetrics", "One UTC day's numbers.")
 
 
 class DailyMetricsPage(Answer):

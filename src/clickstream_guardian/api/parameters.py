@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from clickstream_guardian.api.models import Ranking, Severity, Status
 from clickstream_guardian.store.read_anomalies import After, Filters
+from clickstream_guardian.store.read_clean import View
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(3, 1, 1, tzinfo=UTC)
@@ -84,6 +85,16 @@ class Parameters(BaseModel):
 
 class NoParameters(Parameters):
     """None at all."""
+
+
+class ViewParameters(Parameters):
+    """Which numbers."""
+
+    view: View = Field(
+        View.RAW,
+        description="`raw`, of every session; `clean`, without abusive sessions; or `delta`, "
+        "clean minus raw.",
+    )
 
 
 class AnomalyParameters(Parameters):
@@ -168,7 +179,7 @@ class StreamParameters(Parameters):
     severity: Severity | None = Field(None, description="Only this severity.")
 
 
-class DaysParameters(Parameters):
+class DaysParameters(ViewParameters):
     """Which days."""
 
     start_date: DayText | None = Field(None, description="First day, inclusive.")
@@ -176,20 +187,20 @@ class DaysParameters(Parameters):
     limit: int = Field(31, ge=1, le=1000, description="Most days; the newest are kept.")
 
 
-class SummaryParameters(Parameters):
+class SummaryParameters(ViewParameters):
     """How many days to sum."""
 
     days: int = Field(30, ge=1, le=366, description="Days that `totals` sums.")
 
 
-class PopularParameters(Parameters):
+class PopularParameters(ViewParameters):
     """Which ranking."""
 
     by: Ranking = Field("clicks", description="What to rank by.")
     limit: int = Field(20, ge=1, le=100, description="Most items.")
 
 
-class CategoriesParameters(Parameters):
+class CategoriesParameters(ViewParameters):
     """Which ranking."""
 
     by: Ranking = Field("clicks", description="What to rank by.")

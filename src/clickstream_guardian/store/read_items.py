@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from clickstream_guardian.store.read import Query
+from clickstream_guardian.store.read_clean import View, leading_clean, most_changed, relation
 from clickstream_guardian.store.read_metrics import COMPUTED, PAST
 
 RANKINGS = ("clicks", "purchases", "revenue")
@@ -40,21 +41,32 @@ def popular(dt: date, by: str, limit: int, *, tail: bool = False) -> Query:
     )
 
 
-def categories(dt: date, by: str, limit: int) -> Query:
-    """The day's categories: one row ``(computed, is_past, json, count)``, equal ones by name."""
+def popular_in(view: View, dt: date, by: str, limit: int) -> Query:
+    """The same by clean numbers, or by how much they change: see ``read_clean``."""
+    rows = leading_clean(by) if view is View.CLEAN else most_changed(by)
+    return _of_day(rows, {"dt": dt, "limit": limit})
+
+
+def categories(dt: date, by: str, limit: int, view: View = View.RAW) -> Query:
+    """The day's categories: one row ``(computed, is_past, json, count)``, equal ones by name.
+
+    Those that change most come first among changes.
+    """
+    order = f"abs(c.{by})" if view is View.DELTA else f"c.{by}"
     return _of_day(
         f"""
         SELECT category, clicks, sessions, purchases, revenue::text AS revenue
-        FROM popular_categories AS c WHERE dt = %(dt)s
-        ORDER BY c.{by} DESC, category COLLATE "C" LIMIT %(limit)s
+        FROM {relation("popular_categories", view)} AS c WHERE dt = %(dt)s
+        ORDER BY {order} DESC, category COLLATE "C" LIMIT %(limit)s
         """,
         {"dt": dt, "limit": limit},
     )
 
 
-def count_of_categories(dt: date) -> Query:
+def count_of_categories(dt: date, view: View = View.RAW) -> Query:
     """How many categories a day has: one row ``(count,)``."""
-    return Query("SELECT count(*) FROM popular_categories WHERE dt = %(dt)s", {"dt": dt})
+    shown = relation("popular_categories", view)
+    return Query(f"SELECT count(*) FROM {shown} AS c WHERE dt = %(dt)s", {"dt": dt})
 
 
 def _of_day(rows: str, values: Mapping[str, object]) -> Query:

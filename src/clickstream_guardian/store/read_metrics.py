@@ -9,6 +9,7 @@ from functools import cache
 from clickstream_guardian.metrics.loader import load_metrics
 from clickstream_guardian.metrics.model import ColumnType
 from clickstream_guardian.store.read import Query, ratio
+from clickstream_guardian.store.read_clean import View, relation
 
 COMPUTED = "EXISTS (SELECT FROM daily_metrics WHERE dt = %(dt)s)"
 """SQL: whether the day ``dt`` is computed."""
@@ -17,7 +18,7 @@ PAST = "EXISTS (SELECT FROM daily_metrics WHERE dt > %(dt)s)"
 """SQL: whether a later day than ``dt`` is computed, so that ``dt`` no longer grows by itself."""
 
 
-def days(start: date | None, end: date | None, limit: int) -> Query:
+def days(start: date | None, end: date | None, limit: int, view: View = View.RAW) -> Query:
     """Computed days of a range (inclusive), newest first: rows ``(json,)``."""
     conditions, values = ["true"], {"limit": limit, "start": start, "end": end}
     if start is not None:
@@ -27,7 +28,7 @@ def days(start: date | None, end: date | None, limit: int) -> Query:
     return Query(
         f"""
         SELECT row_to_json(found)::text FROM (
-            SELECT {_fields()} FROM daily_metrics AS m WHERE {" AND ".join(conditions)}
+            SELECT {_fields()} FROM {_daily(view)} AS m WHERE {" AND ".join(conditions)}
             ORDER BY m.dt DESC LIMIT %(limit)s
         ) AS found
         """,
@@ -35,18 +36,18 @@ def days(start: date | None, end: date | None, limit: int) -> Query:
     )
 
 
-def day(dt: date) -> Query:
+def day(dt: date, view: View = View.RAW) -> Query:
     """One day: at most one row ``(json, is_past)``."""
     return Query(
         f"""
         SELECT row_to_json(found)::text, {PAST}
-        FROM (SELECT {_fields()} FROM daily_metrics AS m WHERE m.dt = %(dt)s) AS found
+        FROM (SELECT {_fields()} FROM {_daily(view)} AS m WHERE m.dt = %(dt)s) AS found
         """,
         {"dt": dt},
     )
 
 
-def compared() -> Query:
+def compared(view: View = View.RAW) -> Query:
     """The newest day, the one before and the one a week before: rows ``(json, days_before)``."""
     return Query(
         f"""
@@ -54,13 +55,13 @@ def compared() -> Query:
         SELECT row_to_json(found)::text, before.days
         FROM newest, unnest(ARRAY[0, 1, 7]) AS before (days),
              LATERAL (
-                 SELECT {_fields()} FROM daily_metrics AS m WHERE m.dt = newest.dt - before.days
+                 SELECT {_fields()} FROM {_daily(view)} AS m WHERE m.dt = newest.dt - before.days
              ) AS found
         """
     )
 
 
-def totals(days: int) -> Query:
+def totals(days: int, view: View = View.RAW) -> Query:
     """Sums over the last days up to the newest: one row ``(json,)``."""
     return Query(
         f"""
@@ -72,12 +73,11 @@ def totals(days: int) -> Query:
                    sum(m.unique_sessions)::bigint AS unique_sessions,
                    sum(m.buying_sessions)::bigint AS buying_sessions,
                    sum(m.total_revenue)::text AS total_revenue,
-                   {ratio("sum(m.buying_sessions) / nullif(sum(m.unique_sessions), 0)")}
-                       AS conversion_rate,
-                   {ratio("sum(m.total_revenue) / nullif(sum(m.priced_sessions), 0)")}
-                       AS avg_order_value
+                   {_rate("buying_sessions", "unique_sessions", view)} AS conversion_rate,
+                   {_rate("total_revenue", "priced_sessions", view)} AS avg_order_value
             FROM (SELECT max(dt) AS dt FROM daily_metrics) AS newest
-            JOIN daily_metrics AS m ON m.dt > newest.dt - %(days)s AND m.dt <= newest.dt
+            JOIN {_daily(view)} AS m ON m.dt > newest.dt - %(days)s AND m.dt <= newest.dt
+            {"JOIN daily_metrics AS before ON before.dt = m.dt" if view is View.DELTA else ""}
         ) AS found
         WHERE found.day_count > 0
         """,
@@ -85,7 +85,7 @@ def totals(days: int) -> Query:
     )
 
 
-def funnel(dt: date) -> Query:
+def funnel(dt: date, view: View = View.RAW) -> Query:
     """The steps of a day in order: rows ``(json, step, sessions, is_past)``."""
     return Query(
         f"""
@@ -93,11 +93,27 @@ def funnel(dt: date) -> Query:
         FROM (
             SELECT f.step, f.sessions, {ratio("f.share_ratio")} AS share_ratio,
                    {ratio("f.drop_ratio")} AS drop_ratio
-            FROM session_funnel AS f WHERE f.dt = %(dt)s ORDER BY f.step_number
+            FROM {relation("session_funnel", view)} AS f WHERE f.dt = %(dt)s
+            ORDER BY array_position(ARRAY['VIEW', 'MULTI_VIEW', 'PURCHASE'], f.step)
         ) AS found
         """,
         {"dt": dt},
     )
+
+
+def _daily(view: View) -> str:
+    return relation("daily_metrics", view)
+
+
+def _rate(top: str, bottom: str, view: View) -> str:
+    """One sum divided by another; a change is the clean quotient minus the raw one."""
+    found = f"sum(m.{top}) / nullif(sum(m.{bottom}), 0)"
+    if view is View.DELTA:
+        raw = f"sum(before.{top}) / nullif(sum(before.{bottom}), 0)"
+        found = (
+            f"sum(before.{top} + m.{top}) / nullif(sum(before.{bottom} + m.{bottom}), 0) - {raw}"
+        )
+    return ratio(found)
 
 
 @cache

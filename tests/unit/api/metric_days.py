@@ -46,6 +46,22 @@ def write_category(store: Store, dt: date, category: str, clicks: int, revenue: 
         )
 
 
+def write_delta(store: Store, dt: date, rule: str, clicks: int, item_id: str) -> None:
+    """One session blamed on a rule takes its clicks, all on one item, with it."""
+    values = {"dt": dt, "rule": rule, "clicks": clicks, "item": item_id}
+    with store.begin() as connection:
+        for statement in _DELTAS:
+            connection.execute(text(statement), values)
+
+
+_DELTAS = (
+    "INSERT INTO daily_metrics_delta VALUES "
+    "(:dt, :rule, :clicks, 0, -1, 0, 0, 0, 0, 0, -4000, :clicks)",
+    "INSERT INTO session_funnel_delta VALUES (:dt, :rule, 'VIEW', 0, -1, -1, 0, 0), "
+    "(:dt, :rule, 'MULTI_VIEW', 0, -1, -1, -1, 0)",
+    "INSERT INTO item_daily_delta VALUES (:dt, :rule, :item, :clicks, -1, 0, 0)",
+    "INSERT INTO popular_categories_delta VALUES (:dt, :rule, 'S', -1, -1, 0, 0)",
+)
 _METRICS = """
     INSERT INTO daily_metrics (dt, total_clicks, total_purchases, unique_sessions, unique_items,
         buying_sessions, priced_purchases, priced_sessions, total_revenue, total_duration_ms,
