@@ -18,7 +18,6 @@ from clickstream_guardian.api.parameters import (
 from clickstream_guardian.api.problems import ApiProblem, not_found
 from clickstream_guardian.store import read_clean, read_metrics
 from clickstream_guardian.store.read import Query as ReadQuery
-from clickstream_guardian.store.read_clean import View
 
 router = APIRouter(prefix="/metrics", tags=["daily metrics"])
 
@@ -38,7 +37,7 @@ async def day(request: Request, dt: DayPath, asked: Annotated[ViewParameters, Qu
     if found is None:
         raise not_computed(str(dt))
     text, is_past = found
-    if asked.view is View.DELTA:
+    if asked.view == "delta":
         text = await _with_rules(request, text, read_clean.day_by_rule(dt))
     return json_answer(request, text.encode(), Holds.PAST if is_past else Holds.NOW)
 
@@ -54,7 +53,7 @@ async def funnel(
     steps = json_list(text for text, step, _sessions, _past in rows if step != "DIRECT_PURCHASE")
     direct = sum(sessions for _text, step, sessions, _past in rows if step == "DIRECT_PURCHASE")
     body = f'{{"dt":"{dt}","steps":{steps},"direct_purchase_sessions":{direct}}}'
-    if asked.view is View.DELTA:
+    if asked.view == "delta":
         body = await _with_rules(request, body, read_clean.funnel_by_rule(dt))
     return json_answer(request, body.encode(), Holds.PAST if rows[0][3] else Holds.NOW)
 

@@ -22,7 +22,6 @@ from clickstream_guardian.api.parameters import (
 from clickstream_guardian.api.trending import NoDayError, trending_json
 from clickstream_guardian.store import read_items
 from clickstream_guardian.store.read import Query, Reader
-from clickstream_guardian.store.read_clean import View
 
 router = APIRouter(prefix="/items", tags=["items"])
 
@@ -39,7 +38,7 @@ async def popular(
     whatever it did. A delta lists the items that change most, and what each rule takes off.
     """
     reader = reader_of(request)
-    if asked.view is not View.RAW:
+    if asked.view != "raw":
         found = await _of_day(
             reader, read_items.popular_in(asked.view, dt, asked.by, asked.limit), dt
         )

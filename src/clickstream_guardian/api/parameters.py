@@ -91,7 +91,7 @@ class ViewParameters(Parameters):
     """Which numbers."""
 
     view: View = Field(
-        View.RAW,
+        "raw",
         description="`raw`, of every session; `clean`, without abusive sessions; or `delta`, "
         "clean minus raw.",
     )

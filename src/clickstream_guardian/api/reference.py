@@ -32,6 +32,9 @@ is at `/openapi.json` (OpenAPI 3.1).
   within {KEPT_SECONDS:g} s. Each key has a rate of its own.
 - **Busy.** Past its connections and those who may wait for one, the API answers 503 with
   `Retry-After`; it never lets a caller hang.
+- **Raw and clean.** With `view=clean` a route tells its numbers without abusive sessions, in the
+  same shape; with `view=delta`, clean minus raw, and for a day also what each rule takes off.
+  `raw` is the default, and all that trending goes by.
 - **Trending.** An item's `change_ratio` is its share of the day's clicks minus its share of the
   clicks of the 7 days before (those of them that are computed). Items that grew are listed, most
   growth first, equal ones in the bytewise order of their ids.
@@ -71,7 +74,9 @@ def _route(path: str, operation: Mapping[str, Any]) -> Iterator[str]:
 
 def _answer(operation: Mapping[str, Any]) -> str:
     return " or ".join(
-        _link(content["schema"]["$ref"]) if "$ref" in content["schema"] else f"`{media_type}`"
+        _type(content["schema"])
+        if {"$ref", "anyOf"} & content["schema"].keys()
+        else f"`{media_type}`"
         for media_type, content in operation["responses"]["200"]["content"].items()
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from enum import StrEnum
+from typing import Literal
 
 from clickstream_guardian.metrics.clean import number_columns
 from clickstream_guardian.metrics.loader import find_metric
@@ -11,13 +11,8 @@ from clickstream_guardian.metrics.model import ColumnType, Metric
 from clickstream_guardian.metrics.model import Ratio as MetricRatio
 from clickstream_guardian.store.read import Query, ratio
 
-
-class View(StrEnum):
-    """Which numbers of a day."""
-
-    RAW = "raw"  # of every session
-    CLEAN = "clean"  # without abusive sessions
-    DELTA = "delta"  # clean minus raw
+View = Literal["raw", "clean", "delta"]
+"""Which numbers of a day: of every session, without abusive sessions, or clean minus raw."""
 
 
 def relation(metric_name: str, view: View) -> str:
@@ -25,9 +20,9 @@ def relation(metric_name: str, view: View) -> str:
 
     Of a metric without ratios a delta has only the entries that change.
     """
-    if view is View.RAW:
+    if view == "raw":
         return metric_name
-    if view is View.CLEAN:
+    if view == "clean":
         return f"{metric_name}_clean"
     metric = find_metric(metric_name)
     key, numbers = ", ".join(metric.key), number_columns(metric)

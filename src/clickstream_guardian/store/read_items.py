@@ -43,16 +43,16 @@ def popular(dt: date, by: str, limit: int, *, tail: bool = False) -> Query:
 
 def popular_in(view: View, dt: date, by: str, limit: int) -> Query:
     """The same by clean numbers, or by how much they change: see ``read_clean``."""
-    rows = leading_clean(by) if view is View.CLEAN else most_changed(by)
+    rows = leading_clean(by) if view == "clean" else most_changed(by)
     return _of_day(rows, {"dt": dt, "limit": limit})
 
 
-def categories(dt: date, by: str, limit: int, view: View = View.RAW) -> Query:
+def categories(dt: date, by: str, limit: int, view: View = "raw") -> Query:
     """The day's categories: one row ``(computed, is_past, json, count)``, equal ones by name.
 
     Those that change most come first among changes.
     """
-    order = f"abs(c.{by})" if view is View.DELTA else f"c.{by}"
+    order = f"abs(c.{by})" if view == "delta" else f"c.{by}"
     return _of_day(
         f"""
         SELECT category, clicks, sessions, purchases, revenue::text AS revenue
@@ -63,7 +63,7 @@ def categories(dt: date, by: str, limit: int, view: View = View.RAW) -> Query:
     )
 
 
-def count_of_categories(dt: date, view: View = View.RAW) -> Query:
+def count_of_categories(dt: date, view: View = "raw") -> Query:
     """How many categories a day has: one row ``(count,)``."""
     shown = relation("popular_categories", view)
     return Query(f"SELECT count(*) FROM {shown} AS c WHERE dt = %(dt)s", {"dt": dt})

@@ -18,7 +18,7 @@ PAST = "EXISTS (SELECT FROM daily_metrics WHERE dt > %(dt)s)"
 """SQL: whether a later day than ``dt`` is computed, so that ``dt`` no longer grows by itself."""
 
 
-def days(start: date | None, end: date | None, limit: int, view: View = View.RAW) -> Query:
+def days(start: date | None, end: date | None, limit: int, view: View = "raw") -> Query:
     """Computed days of a range (inclusive), newest first: rows ``(json,)``."""
     conditions, values = ["true"], {"limit": limit, "start": start, "end": end}
     if start is not None:
@@ -36,7 +36,7 @@ def days(start: date | None, end: date | None, limit: int, view: View = View.RAW
     )
 
 
-def day(dt: date, view: View = View.RAW) -> Query:
+def day(dt: date, view: View = "raw") -> Query:
     """One day: at most one row ``(json, is_past)``."""
     return Query(
         f"""
@@ -47,7 +47,7 @@ def day(dt: date, view: View = View.RAW) -> Query:
     )
 
 
-def compared(view: View = View.RAW) -> Query:
+def compared(view: View = "raw") -> Query:
     """The newest day, the one before and the one a week before: rows ``(json, days_before)``."""
     return Query(
         f"""
@@ -61,7 +61,7 @@ def compared(view: View = View.RAW) -> Query:
     )
 
 
-def totals(days: int, view: View = View.RAW) -> Query:
+def totals(days: int, view: View = "raw") -> Query:
     """Sums over the last days up to the newest: one row ``(json,)``."""
     return Query(
         f"""
@@ -77,7 +77,7 @@ def totals(days: int, view: View = View.RAW) -> Query:
                    {_rate("total_revenue", "priced_sessions", view)} AS avg_order_value
             FROM (SELECT max(dt) AS dt FROM daily_metrics) AS newest
             JOIN {_daily(view)} AS m ON m.dt > newest.dt - %(days)s AND m.dt <= newest.dt
-            {"JOIN daily_metrics AS before ON before.dt = m.dt" if view is View.DELTA else ""}
+            {"JOIN daily_metrics AS before ON before.dt = m.dt" if view == "delta" else ""}
         ) AS found
         WHERE found.day_count > 0
         """,
@@ -85,7 +85,7 @@ def totals(days: int, view: View = View.RAW) -> Query:
     )
 
 
-def funnel(dt: date, view: View = View.RAW) -> Query:
+def funnel(dt: date, view: View = "raw") -> Query:
     """The steps of a day in order: rows ``(json, step, sessions, is_past)``."""
     return Query(
         f"""
@@ -108,7 +108,7 @@ def _daily(view: View) -> str:
 def _rate(top: str, bottom: str, view: View) -> str:
     """One sum divided by another; a change is the clean quotient minus the raw one."""
     found = f"sum(m.{top}) / nullif(sum(m.{bottom}), 0)"
-    if view is View.DELTA:
+    if view == "delta":
         raw = f"sum(before.{top}) / nullif(sum(before.{bottom}), 0)"
         found = (
             f"sum(before.{top} + m.{top}) / nullif(sum(before.{bottom} + m.{bottom}), 0) - {raw}"
