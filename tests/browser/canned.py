@@ -55,6 +55,20 @@ def day_row(dt: date, dice: random.Random) -> dict[str, Any]:
     }
 
 
+def day_delta(day: dict[str, Any]) -> dict[str, Any]:
+    """Two rules, each of which takes a little off the day."""
+    change = {
+        "total_clicks": -900,
+        "total_purchases": -2,
+        "unique_sessions": -12,
+        "total_revenue": "-40.00",
+        "conversion_rate": "0.000012",
+    }
+    parts = [{"rule": rule, **change} for rule in ("BOT_LIKE", "SUPERHUMAN_BURST")]
+    whole = {"total_clicks": -1800, "total_purchases": -4, "unique_sessions": -24}
+    return {**day, **change, **whole, "total_revenue": "-80.00", "by_rule": parts}
+
+
 def anomaly(number: int, dice: random.Random) -> dict[str, Any]:
     bot = dice.random() < 0.35
     day_start = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day, tzinfo=UTC)
@@ -249,12 +263,17 @@ class Routes:
     def daily(self, rest: list[str], query: dict[str, str]) -> tuple[int, Any]:
         if rest:
             rows = [row for row in self.world.days if row["dt"] == rest[0]]
+            if rows and query.get("view") == "delta":
+                return 200, day_delta(rows[0])
             return (200, rows[0]) if rows else problem(404, f"Day {rest[0]} is not computed.")
         low, high = query.get("start_date", ""), query.get("end_date", "9999")
         rows = [row for row in self.world.days if low <= row["dt"] <= high]
         return 200, {"days": rows[: int(query.get("limit", 31))]}
 
     def metrics_funnel(self, dt: str, query: dict[str, str]) -> tuple[int, Any]:
+        if query.get("view") == "delta":
+            steps = {"VIEW": -32, "MULTI_VIEW": -31, "PURCHASE": 0, "DIRECT_PURCHASE": 0}
+            return 200, {"dt": dt, "by_rule": [{"rule": "BOT_LIKE", "steps": steps}]}
         day = next(row for row in self.world.days if row["dt"] == dt)
         view = day["unique_sessions"]
         counts = (view, int(view * 0.652), int(day["buying_sessions"] * 0.94))
@@ -289,7 +308,13 @@ class Routes:
         ]
         rows.sort(key=lambda row: -float(row[by]))  # type: ignore[arg-type]
         rows = rows[: int(query.get("limit", 20))]
-        items = [{"rank": place, **row} for place, row in enumerate(rows, 1)]
+        items: list[dict[str, Any]] = [{"rank": place, **row} for place, row in enumerate(rows, 1)]
+        if query.get("view") == "delta":
+            for row in items:
+                row["by_rule"] = [{"rule": "BOT_LIKE"}]
+        if query.get("view") == "clean":
+            for row in items:
+                row |= {"raw_rank": row["rank"], "robust_rank": row["rank"], "rank_shift": 0}
         return 200, {"dt": dt, "by": by, "items": items}
 
     def items_categories(self, dt: str, query: dict[str, str]) -> tuple[int, Any]:

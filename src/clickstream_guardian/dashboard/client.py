@@ -121,23 +121,47 @@ class Client:
         return self._get(views.Timeline, "/anomalies/timeline", query)
 
     def days(
-        self, start: date | None = None, end: date | None = None, limit: int = 1000
+        self,
+        start: date | None = None,
+        end: date | None = None,
+        limit: int = 1000,
+        view: str = "raw",
     ) -> tuple[views.Day, ...]:
-        """Computed days in a range (inclusive), newest first."""
+        """Computed days in a range (inclusive), newest first, by raw or clean numbers."""
         query: dict[str, Value] = {"start_date": start, "end_date": end, "limit": limit}
+        query["view"] = view
         return self._get(views.Days, "/metrics/daily", query).days
 
-    def funnel(self, dt: date) -> views.Funnel | None:
+    def day_delta(self, dt: date) -> views.DayDelta | None:
+        """What abuse adds to a day, by rule; None where the day is not computed."""
+        return self._find(views.DayDelta, f"/metrics/daily/{dt}", {"view": "delta"})
+
+    def funnel(self, dt: date, view: str = "raw") -> views.Funnel | None:
         """A day's funnel; None where the day is not computed."""
-        return self._find(views.Funnel, f"/metrics/funnel/{dt}")
+        return self._find(views.Funnel, f"/metrics/funnel/{dt}", {"view": view})
 
-    def popular(self, dt: date, by: str, limit: int = 100) -> views.PopularItems | None:
+    def funnel_delta(self, dt: date) -> views.FunnelDelta | None:
+        """What abuse adds to a day's funnel, by rule."""
+        return self._find(views.FunnelDelta, f"/metrics/funnel/{dt}", {"view": "delta"})
+
+    def popular(
+        self, dt: date, by: str, limit: int = 100, view: str = "raw"
+    ) -> views.PopularItems | None:
         """A day's leading items by clicks, purchases or revenue."""
-        return self._find(views.PopularItems, f"/items/popular/{dt}", {"by": by, "limit": limit})
+        query: dict[str, Value] = {"by": by, "limit": limit, "view": view}
+        return self._find(views.PopularItems, f"/items/popular/{dt}", query)
 
-    def categories(self, dt: date, by: str, limit: int = 1000) -> views.Categories | None:
+    def items_delta(self, dt: date, by: str, limit: int = 20) -> views.ItemsDelta | None:
+        """The items of a day that abuse lifts most."""
+        query: dict[str, Value] = {"by": by, "limit": limit, "view": "delta"}
+        return self._find(views.ItemsDelta, f"/items/popular/{dt}", query)
+
+    def categories(
+        self, dt: date, by: str, limit: int = 1000, view: str = "raw"
+    ) -> views.Categories | None:
         """A day's categories by clicks, purchases or revenue."""
-        return self._find(views.Categories, f"/items/categories/{dt}", {"by": by, "limit": limit})
+        query: dict[str, Value] = {"by": by, "limit": limit, "view": view}
+        return self._find(views.Categories, f"/items/categories/{dt}", query)
 
     def trending(self, dt: date, limit: int = 100) -> views.TrendingItems | None:
         """Items whose share of a day's clicks grew most."""

@@ -127,6 +127,28 @@ class Days(View):
     days: tuple[Day, ...]
 
 
+class DayChange(View):
+    """What leaving out abusive sessions changes of a day."""
+
+    total_clicks: int
+    total_purchases: int
+    unique_sessions: int
+    total_revenue: Decimal
+    conversion_rate: Decimal | None
+
+
+class RuleDayChange(DayChange):
+    """What the sessions blamed on one rule make of it."""
+
+    rule: str
+
+
+class DayDelta(DayChange):
+    """The same by rule; the parts add up."""
+
+    by_rule: tuple[RuleDayChange, ...]
+
+
 class FunnelStep(View):
     """How many sessions reached a step."""
 
@@ -144,10 +166,49 @@ class Funnel(View):
     direct_purchase_sessions: int
 
 
+class RuleFunnelChange(View):
+    """What leaving out the sessions blamed on one rule changes, by step."""
+
+    rule: str
+    steps: dict[str, int]
+
+
+class FunnelDelta(View):
+    """What leaving out abusive sessions changes of a funnel."""
+
+    by_rule: tuple[RuleFunnelChange, ...]
+
+
+class RuleItemChange(View):
+    """A rule whose sessions touched an item."""
+
+    rule: str
+
+
+class ItemChange(View):
+    """What leaving out abusive sessions changes of an item."""
+
+    item_id: str
+    clicks: int
+    sessions: int
+    purchases: int
+    revenue: Decimal
+    by_rule: tuple[RuleItemChange, ...]
+
+
+class ItemsDelta(View):
+    """The items that change most."""
+
+    items: tuple[ItemChange, ...]
+
+
 class PopularItem(View):
-    """An item and its place."""
+    """An item and its place; the other places are told of clean numbers alone."""
 
     rank: int
+    raw_rank: int | None = None
+    robust_rank: int | None = None
+    rank_shift: int | None = None
     item_id: str
     clicks: int
     sessions: int

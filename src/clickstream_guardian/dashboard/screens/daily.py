@@ -12,6 +12,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, pieces, tables, views, words
 from clickstream_guardian.dashboard.client import Client
+from clickstream_guardian.dashboard.screens import abuse
 from clickstream_guardian.dashboard.screens.days import is_running, none_computed
 
 TITLE = "Daily metrics"
@@ -67,8 +68,9 @@ def draw(api: Client) -> None:
     st.html(
         pieces.head(TITLE, SUBTITLE, [pieces.chip("Computed", words.plural(len(known), "day"))])
     )
-    start, end, series = _ask(known)
-    chosen = tuple(day for day in reversed(known) if start <= day.dt <= end)
+    start, end, series, view = _ask(known)
+    counted = known if view == "raw" else api.days(view=view)
+    chosen = tuple(day for day in reversed(counted) if start <= day.dt <= end)
     newest = api.freshness().newest_event_at
     days = tuple(day for day in chosen if not is_running(day, newest)) or chosen
     points = points_of(days, series)
@@ -80,11 +82,12 @@ def draw(api: Client) -> None:
     else:
         st.html(pieces.nothing("Trends are drawn from the second computed day on."))
     _all_numbers(days)
+    abuse.day_card(api, days[-1].dt)
     with st.container(key="card-days"):
         rows = [row(day) for day in reversed(chosen)]
         running = "; the running day is not drawn" if len(days) < len(chosen) else ""
         heading = ("All numbers", f"{words.plural(len(chosen), 'day')}{running}")
-        file_name = f"daily-metrics-{chosen[0].dt}-{chosen[-1].dt}.csv"
+        file_name = f"daily-metrics-{view}-{chosen[0].dt}-{chosen[-1].dt}.csv"
         percents = ("conversion_rate",)
         tables.table(heading, rows, file_name, COLUMNS, key="days", percents=percents)
 
@@ -105,7 +108,7 @@ def _trend(series: Series, points: Points) -> None:
         st.altair_chart(chart, alt=f"{series.name} per weekday")
 
 
-def _ask(known: tuple[views.Day, ...]) -> tuple[date, date, Series]:
+def _ask(known: tuple[views.Day, ...]) -> tuple[date, date, Series, str]:
     newest, oldest = known[0].dt, known[-1].dt
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
         name = st.segmented_control(
@@ -127,7 +130,8 @@ def _ask(known: tuple[views.Day, ...]) -> tuple[date, date, Series]:
             )
             start, end = (picked[0], picked[-1]) if picked else (oldest, newest)
         chosen = st.selectbox("Number", list(BY_NAME), key="number", bind="query-params", width=210)
-    return start, end, BY_NAME[chosen]
+        view = abuse.choose_view()
+    return start, end, BY_NAME[chosen], view
 
 
 def points_of(days: tuple[views.Day, ...], series: Series) -> Points:

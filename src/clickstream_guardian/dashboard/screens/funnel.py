@@ -10,6 +10,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, pieces, tables, views, words
 from clickstream_guardian.dashboard.client import Client
+from clickstream_guardian.dashboard.screens import abuse
 from clickstream_guardian.dashboard.screens.days import choose_day, day_of, none_computed
 
 TITLE = "Funnel"
@@ -29,14 +30,16 @@ def draw(api: Client) -> None:
         none_computed(TITLE, SUBTITLE, api.freshness())
         return
     st.html(pieces.head(TITLE, SUBTITLE))
-    day = choose_day(known, api.freshness().newest_event_at)
-    found = None if day is None else api.funnel(day.dt)
+    with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
+        view = abuse.choose_view()
+        day = choose_day(known, api.freshness().newest_event_at)
+    found = None if day is None else api.funnel(day.dt, view)
     if day is None or found is None:
         return
     dt = day.dt
     earlier = {
-        "day before": _earlier(api, known, dt, 1),
-        "week before": _earlier(api, known, dt, 7),
+        "day before": _earlier(api, known, dt, 1, view),
+        "week before": _earlier(api, known, dt, 7, view),
     }
     st.html(pieces.figures([*_steps(found, earlier), _direct(found)]))
     with st.container(key="card-funnel"):
@@ -45,17 +48,20 @@ def draw(api: Client) -> None:
             st.altair_chart(charts.funnel(found, NAMES), alt="Sessions per step of the funnel")
         else:
             st.html(pieces.nothing("No session clicked on this day."))
+    abuse.funnel_card(api.funnel_delta(dt), NAMES)
     with st.container(key="card-steps"):
         heading = ("In numbers", "a direct purchase stands outside the steps")
         percents = ("share_ratio", "drop_ratio")
         tables.table(
-            heading, rows(found), f"funnel-{dt}.csv", COLUMNS, key="steps", percents=percents
+            heading, rows(found), f"funnel-{view}-{dt}.csv", COLUMNS, key="steps", percents=percents
         )
 
 
-def _earlier(api: Client, known: tuple[views.Day, ...], dt: date, back: int) -> views.Funnel | None:
+def _earlier(
+    api: Client, known: tuple[views.Day, ...], dt: date, back: int, view: str
+) -> views.Funnel | None:
     day = day_of(known, dt - timedelta(days=back))
-    return None if day is None else api.funnel(day.dt)
+    return None if day is None else api.funnel(day.dt, view)
 
 
 def _steps(found: views.Funnel, earlier: dict[str, views.Funnel | None]) -> list[pieces.Figure]:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, pieces, tables, views
 from clickstream_guardian.dashboard.client import Client
+from clickstream_guardian.dashboard.screens import abuse
 from clickstream_guardian.dashboard.screens.days import choose_day, none_computed
 
 TITLE = "Items"
@@ -36,18 +37,21 @@ def draw(api: Client) -> None:
             key="by",
             bind="query-params",
         )
+        view = abuse.choose_view()
         day = choose_day(known, api.freshness().newest_event_at)
     if day is None:
         return
     dt = day.dt
     ranked = by or "clicks"
-    popular, categories = api.popular(dt, ranked), api.categories(dt, ranked)
+    popular = api.popular(dt, ranked, view=view)
+    categories = api.categories(dt, ranked, view=view)
     trending = api.trending(dt)
     left, right = st.columns([1, 1], gap="small")
     with left, st.container(key="card-popular", height="stretch"):
         _popular(popular, ranked, dt)
     with right, st.container(key="card-trending", height="stretch"):
         _trending(trending, dt)
+    abuse.items_card(api.items_delta(dt, ranked))
     with st.container(key="card-categories"):
         _categories(categories, ranked, dt)
 
@@ -60,7 +64,7 @@ def _popular(found: views.PopularItems | None, by: str, dt: date) -> None:
         st.html(pieces.nothing("No item was clicked or bought on this day."))
         return
     drawn = [{"label": one.item_id, "value": _value(one, by)} for one in items[:DRAWN]]
-    rows = [{**one.model_dump(), "revenue": float(one.revenue)} for one in items]
+    rows = [{**one.model_dump(exclude_none=True), "revenue": float(one.revenue)} for one in items]
     chart = charts.ranking(drawn, "Item", RANKINGS[by], _format(by))
     _ranked(heading, chart, rows, f"items-{dt}-by-{by}.csv", ITEM_COLUMNS, "popular")
 
@@ -164,7 +168,13 @@ NUMBERS: dict[str, Any] = {
     "purchases": tables.number("Purchases"),
     "revenue": tables.money("Revenue"),
 }
-ITEM_COLUMNS = NUMBERS | {"rank": tables.number("#", 45), "item_id": tables.text("Item")}
+ITEM_COLUMNS = NUMBERS | {
+    "rank": tables.number("#", 45),
+    "raw_rank": tables.number("Raw #", 60),
+    "robust_rank": tables.number("Robust #", 75),
+    "rank_shift": st.column_config.NumberColumn("Shift", format="%+d", width=55),
+    "item_id": tables.text("Item"),
+}
 CATEGORY_COLUMNS = NUMBERS | {"category": tables.text("Category")}
 TRENDING_COLUMNS: dict[str, Any] = {
     "rank": tables.number("#", 45),

@@ -11,6 +11,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, links, pieces, views, words
 from clickstream_guardian.dashboard.client import Client
+from clickstream_guardian.dashboard.screens import abuse
 from clickstream_guardian.dashboard.screens.days import day_of, is_running, newest_full
 from clickstream_guardian.dashboard.states import nothing_yet
 
@@ -52,7 +53,7 @@ def draw(api: Client) -> None:
         return
     timeline, types, status = api.timeline(24, "15m"), api.anomaly_types(), api.status()
     if days:
-        _numbers(days, fresh)
+        _numbers(api, days, fresh)
     else:
         st.html(pieces.head("Overview", "No day is computed yet", _chips(fresh)))
         st.html(
@@ -67,7 +68,7 @@ def draw(api: Client) -> None:
         _ticker(newest)
 
 
-def _numbers(days: tuple[views.Day, ...], fresh: views.Freshness) -> None:
+def _numbers(api: Client, days: tuple[views.Day, ...], fresh: views.Freshness) -> None:
     """The newest day that is over; one that is still running would look like a collapse."""
     shown = newest_full(days, fresh.newest_event_at)
     subtitle = f"{words.day(shown.dt)}, UTC"
@@ -76,7 +77,14 @@ def _numbers(days: tuple[views.Day, ...], fresh: views.Freshness) -> None:
     elif shown is not days[0]:
         subtitle += f"; {words.day(days[0].dt)} is still running"
     st.html(pieces.head("Overview", subtitle, _chips(fresh)))
-    st.html(pieces.figures(_kpi(kpi, shown, days) for kpi in KPIS))
+    with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
+        view = abuse.choose_view()
+    by_view = {"raw": days, "clean": api.days(limit=HISTORY_DAYS + 2, view="clean")}
+    other = "raw" if view == "clean" else "clean"
+    beside = day_of(by_view[other], shown.dt)
+    counted = day_of(by_view[view], shown.dt) or shown
+    st.html(pieces.figures(_kpi(kpi, counted, by_view[view], other, beside) for kpi in KPIS))
+    abuse.day_card(api, shown.dt)
 
 
 def _chips(fresh: views.Freshness) -> list[str]:
@@ -89,7 +97,13 @@ def _chips(fresh: views.Freshness) -> list[str]:
     ]
 
 
-def _kpi(kpi: Kpi, shown: views.Day, days: tuple[views.Day, ...]) -> pieces.Figure:
+def _kpi(
+    kpi: Kpi,
+    shown: views.Day,
+    days: tuple[views.Day, ...],
+    other: str,
+    counted_otherwise: views.Day | None,
+) -> pieces.Figure:
     def beside(name: str, back: int) -> pieces.Comparison:
         day = day_of(days, shown.dt - timedelta(days=back))
         if day is None:
@@ -101,6 +115,7 @@ def _kpi(kpi: Kpi, shown: views.Day, days: tuple[views.Day, ...]) -> pieces.Figu
     return pieces.Figure(
         kpi.label,
         kpi.text(shown),
+        f"{other} {kpi.text(counted_otherwise)}" if counted_otherwise else "",
         comparisons=(beside("day before", 1), beside("week before", 7)),
         history=tuple(float(kpi.value(day) or 0) for day in past),
     )
