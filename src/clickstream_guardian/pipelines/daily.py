@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from clickstream_guardian.engines.days import MetricEngine
+from sqlalchemy import Connection
+
+from clickstream_guardian.engines.days import ComputedDays, MetricEngine
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.lake.lake import Lake
@@ -21,6 +23,7 @@ from clickstream_guardian.store.exclusions import (
     restless_days,
     unplaced_sessions,
 )
+from clickstream_guardian.store.restatements import restating
 from clickstream_guardian.store.snapshots import save_batch_outcome
 
 if TYPE_CHECKING:
@@ -71,13 +74,20 @@ def compute_days(
     for part in engine.compute_days(metrics, days, due.blamed):
         done = [date.fromisoformat(dt) for dt in part.dts]
         with store.begin() as connection:
-            for metric in metrics:
-                replace_days(connection, metric.name, done, part.rows[metric.name])
-                replace_days(connection, f"{metric.name}_delta", done, part.deltas[metric.name])
-            if SETTLING_METRIC in part.rows:
-                replace_excluded(connection, done, part.excluded)
+            _replace(connection, metrics, done, part)
         if progress:
             progress(len(done))
+
+
+def _replace(
+    connection: Connection, metrics: Sequence[Metric], days: Sequence[date], part: ComputedDays
+) -> None:
+    with restating(connection, days) if SETTLING_METRIC in part.rows else nullcontext():
+        for metric in metrics:
+            replace_days(connection, metric.name, days, part.rows[metric.name])
+            replace_days(connection, f"{metric.name}_delta", days, part.deltas[metric.name])
+        if SETTLING_METRIC in part.rows:
+            replace_excluded(connection, days, part.excluded)
 
 
 @contextmanager

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 ANOMALIES = "anomalies"
 _SOURCES = {ANOMALIES: "anomaly_sessions"}
+_CLEANING = ("excluded_sessions", "restatements")
 _HIDDEN = ("fingerprint",)
 
 
 def read_tables(store: Store, metrics: Sequence[str]) -> Mapping[str, Callable[[], pa.Table]]:
     """A reader for ``anomalies``, and for each metric and ``popular_items``, raw and clean.
 
-    What each rule takes off is under ``<metric>_delta``.
+    What each rule takes off is under ``<metric>_delta``; which sessions are left out, and what days
+    were before they were restated, is there too.
     """
     shown = (*metrics, "popular_items")
     clean = (f"{name}_clean" for name in shown)
     deltas = (f"{name}_delta" for name in metrics)
-    names = dict.fromkeys((ANOMALIES, *shown, *clean, *deltas))
+    names = dict.fromkeys((ANOMALIES, *shown, *clean, *deltas, *_CLEANING))
     return {name: _reader(store, _SOURCES.get(name, name)) for name in names}
 
 

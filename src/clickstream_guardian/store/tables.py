@@ -289,6 +289,19 @@ excluded_sessions = Table(
 """Which sessions a day's clean numbers were made without, and the rule each is blamed on. An empty
 rule says that the session was found on the day, whose numbers are still to be made without it."""
 
+restatements = Table(
+    "restatements",
+    metadata,
+    Column("restatement_id", BigInteger, Identity(), primary_key=True),
+    Column("dt", Date, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("raw", JSONB, nullable=False),
+    Column("clean", JSONB, nullable=False),
+    Column("restated_at", _instant, nullable=False, server_default=_now),
+    Index("restatements_by_day", "dt", text("restatement_id DESC")),
+)
+"""A day's numbers as they were before they changed, and why they did."""
+
 METRIC_TABLES: tuple[str, ...] = (
     "daily_metrics",
     "session_funnel",
@@ -311,6 +324,6 @@ SERVING_TABLES: tuple[str, ...] = (
     *METRIC_VIEWS,
     *DELTA_TABLES,
     *CLEAN_VIEWS,
-    "excluded_sessions",
+    *("excluded_sessions", "restatements"),
 )
 """What the reader role may read."""

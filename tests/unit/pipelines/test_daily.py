@@ -137,3 +137,40 @@ def test_views_of_clean_numbers_leave_out_what_has_gone(
     assert ask(store, "SELECT * FROM popular_items_clean") == []
     steps = ask(store, "SELECT sessions, share_ratio FROM session_funnel_clean")
     assert steps == [{"sessions": 0, "share_ratio": None}] * 8
+
+
+def restatements(store: Store) -> list[tuple[date, list[str], int, int]]:
+    found = ask(store, "SELECT dt, reasons, raw, clean FROM restatements ORDER BY restatement_id")
+    return [
+        (row["dt"], row["reasons"], row["raw"]["total_clicks"], row["clean"]["total_clicks"])
+        for row in found
+    ]
+
+
+def test_a_restated_day_keeps_what_it_was_and_why(
+    store: Store, lake: Lake, engine: DuckDbEngine
+) -> None:
+    settle(store, lake, engine)
+    assert restatements(store) == []
+    judge(store, "1", "abusive")
+    settle(store, lake, engine)
+    assert restatements(store) == [(DAY, ["verdicts"], 6, 6), (NEXT, ["verdicts"], 6, 6)]
+    with store.begin() as connection:
+        connection.execute(
+            text("UPDATE session_verdicts SET verdict = 'clean', allowed_by = 'our own'")
+        )
+    land(lake, 12, 1)
+    settle(store, lake, engine)
+    assert restatements(store)[2:] == [
+        (DAY, ["allow_list", "events"], 6, 4),
+        (NEXT, ["allow_list"], 6, 4),
+    ]
+
+
+def test_computing_a_day_again_restates_nothing(
+    store: Store, lake: Lake, engine: DuckDbEngine
+) -> None:
+    judge(store, "1", "abusive")
+    settle(store, lake, engine)
+    compute_days(store, engine, load_metrics(), due_days(store, lake, engine, [DAY, NEXT]))
+    assert restatements(store) == []
