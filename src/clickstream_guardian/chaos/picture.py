@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,8 @@ def _rate(panel: Axes, outcome: Outcome) -> None:
     for at, judged in known:
         while known[behind][0] < at - _RATE_SECONDS:
             behind += 1
-        if (seconds := at - known[behind][0]) > 0:
-            points.append((at, (judged - known[behind][1]) / seconds))
+        seconds = at - known[behind][0]
+        points.append((at, (judged - known[behind][1]) / seconds if seconds else math.nan))
     panel.plot([at for at, _ in points], [rate for _, rate in points], color="tab:blue")
     panel.set_ylabel("judged and saved, /s")
 
