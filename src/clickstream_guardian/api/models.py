@@ -557,7 +557,7 @@ class BatchStatus(Answer):
     day_count: Count = Field(description="Computed days.", examples=[183])
     last_finished_at: Instant | None = Field(description="End of the last run.")
     dirty_days: list[date] | None = Field(
-        description="Days whose rows in the lake differ from what was computed; null if unknown.",
+        description="Days whose rows or verdicts differ from what was computed; null if unknown.",
         examples=[["2014-04-07"]],
     )
 

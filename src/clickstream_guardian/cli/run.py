@@ -173,7 +173,10 @@ def batch(
     first: FirstDay = None,
     last: LastDay = None,
     dirty: Annotated[
-        bool, typer.Option("--dirty", help="Only days whose rows in the lake have changed.")
+        bool,
+        typer.Option(
+            "--dirty", help="Only days whose rows in the lake, or verdicts, have changed."
+        ),
     ] = False,
     before: Annotated[
         str | None, typer.Option(help="With --dirty: only days before this one.")

@@ -146,5 +146,5 @@ def due_days(
         found = engine.find_days(unplaced, changed)
         placed = list(zip(*(found[name].to_pylist() for name in ("dt", "session_id")), strict=True))
         with store.begin() as connection:
-            place_sessions(connection, placed)
+            place_sessions(connection, unplaced, placed)
     return DueDays(dirty_days(store, lake) if days is None else list(days), blamed)

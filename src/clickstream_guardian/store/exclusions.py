@@ -31,13 +31,22 @@ def blamed_sessions(connection: Connection) -> pa.Table:
 
 
 def unplaced_sessions(connection: Connection) -> list[str]:
-    """Abusive sessions of which no day is known yet."""
+    """Abusive sessions whose days were not looked for yet."""
+    driver_connection(connection).execute(_FORGET)
     return [name for (name,) in driver_connection(connection).execute(_UNPLACED)]
 
 
-def place_sessions(connection: Connection, found: Sequence[tuple[str, str]]) -> None:
-    """Note on which days unplaced sessions have events: (dt, session_id)."""
-    driver_connection(connection).execute(_PLACE, (json.dumps(found),))
+def place_sessions(
+    connection: Connection, sought: Sequence[str], found: Sequence[tuple[str, str]]
+) -> None:
+    """Note on which days sessions that were looked for have events: (dt, session_id).
+
+    One without any in the lake is noted too, so that it is not looked for again: when its events
+    come in, their day is dirty by its rows.
+    """
+    driver = driver_connection(connection)
+    driver.execute(_PLACE, (json.dumps(found),))
+    driver.execute(_LOOKED_FOR, (list(sought),))
 
 
 def replace_excluded(connection: Connection, days: Sequence[date], excluded: pa.Table) -> None:
@@ -55,7 +64,7 @@ def replace_excluded(connection: Connection, days: Sequence[date], excluded: pa.
 def restless_days(connection: Connection) -> list[date]:
     """Days whose clean numbers do not rest on the verdicts as they are now.
 
-    A newly abusive session shows on the day it was flagged until its other days are known.
+    A newly abusive session shows on the day it was flagged until its days were looked for.
     """
     return [dt for (dt,) in driver_connection(connection).execute(_RESTLESS)]
 
@@ -70,9 +79,17 @@ _PLACE = """
     SELECT (row ->> 0)::date, row ->> 1, '' FROM jsonb_array_elements(%s::jsonb) AS rows (row)
     ON CONFLICT DO NOTHING
 """
+_LOOKED_FOR = """
+    INSERT INTO excluded_sessions (dt, session_id, rule) SELECT '-infinity', unnest(%s::text[]), ''
+    ON CONFLICT DO NOTHING
+"""
+_FORGET = f"""
+    DELETE FROM excluded_sessions AS e WHERE dt = '-infinity'
+    AND NOT EXISTS (SELECT FROM ({_ABUSIVE}) AS abusive WHERE abusive.session_id = e.session_id)
+"""
 _RESTLESS = f"""
     SELECT e.dt FROM excluded_sessions AS e LEFT JOIN ({_ABUSIVE}) AS abusive USING (session_id)
-    WHERE e.rule IS DISTINCT FROM abusive.rule
+    WHERE e.dt > '-infinity' AND e.rule IS DISTINCT FROM abusive.rule
     UNION
     SELECT (first_flagged_at AT TIME ZONE 'UTC')::date FROM ({_ABUSIVE}) AS abusive WHERE {_NO_DAY}
     ORDER BY 1

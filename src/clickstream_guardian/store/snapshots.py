@@ -23,7 +23,7 @@ class LakeSnapshot:
     Attributes:
         landed: rows in ``raw.clicks`` and ``raw.purchases``, duplicates included.
         rejected: rows in ``raw.rejected``.
-        dirty_days: days whose rows differ from what their metrics were made of.
+        dirty_days: days whose rows or verdicts differ from what their metrics were made of.
         received: messages that came in, where no source records tell (a live log); else None.
     """
 

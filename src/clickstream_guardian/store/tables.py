@@ -287,7 +287,8 @@ excluded_sessions = Table(
     Index("excluded_sessions_by_session", "session_id"),
 )
 """Which sessions a day's clean numbers were made without, and the rule each is blamed on. An empty
-rule says that the session was found on the day, whose numbers are still to be made without it."""
+rule says that the session was found on the day, whose numbers are still to be made without it; on
+the day -infinity, that its days were looked for."""
 
 restatements = Table(
     "restatements",

@@ -87,6 +87,31 @@ def test_a_newly_abusive_session_restates_every_day_it_has_events_on(
     assert raw == [{"total_clicks": 6}, {"total_clicks": 6}]
 
 
+def test_a_session_that_never_landed_is_looked_for_once(
+    store: Store, lake: Lake, engine: DuckDbEngine
+) -> None:
+    settle(store, lake, engine)
+    judge(store, "3", "abusive")
+    assert dirty_days(store, lake) == [NEXT]
+    assert settle(store, lake, engine) == []
+    land(lake, 12, 1)
+    assert settle(store, lake, engine) == [DAY]
+    assert deltas(store) == {(DAY, "BOT_LIKE"): -1}
+
+
+def test_a_session_is_looked_for_again_when_it_is_judged_again(
+    store: Store, lake: Lake, engine: DuckDbEngine
+) -> None:
+    judge(store, "3", "abusive")
+    settle(store, lake, engine)
+    judge(store, "3", "clean")
+    land(lake, 12, 1)
+    settle(store, lake, engine)
+    judge(store, "3", "abusive")
+    assert settle(store, lake, engine) == [DAY]
+    assert deltas(store) == {(DAY, "BOT_LIKE"): -1}
+
+
 @pytest.mark.parametrize("verdict", ["clean", "suspect"])
 def test_a_verdict_taken_back_restates_the_days(
     store: Store, lake: Lake, engine: DuckDbEngine, verdict: str
@@ -97,7 +122,7 @@ def test_a_verdict_taken_back_restates_the_days(
     assert dirty_days(store, lake) == [DAY, NEXT]
     settle(store, lake, engine)
     assert deltas(store) == {}
-    assert ask(store, "SELECT * FROM excluded_sessions") == []
+    assert ask(store, "SELECT * FROM excluded_sessions WHERE dt > '-infinity'") == []
 
 
 def test_another_rule_to_blame_restates_the_days(
