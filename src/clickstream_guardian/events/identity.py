@@ -101,7 +101,7 @@ def ids_from_octets(octets: npt.NDArray[np.uint8]) -> pl.Series:
 
 def ids_as_hex(ids: pl.Series) -> pl.Series:
     """``UInt128`` ids as people see them, each 32 hex digits."""
-    digits = ids_to_arrow(ids).buffers()[1].hex()
+    digits = ids_to_arrow(ids).buffers()[1].to_pybytes().hex().encode()
     offsets = np.arange(0, len(digits) + 1, 32, dtype=np.int64)
     texts = pa.LargeStringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(digits))
     return pl.Series("event_id", texts)

@@ -13,6 +13,7 @@ from clickstream_guardian.events.identity import (
     event_id,
     event_ids,
     id_hex,
+    ids_as_hex,
     ids_from_arrow,
     ids_to_arrow,
 )
@@ -80,3 +81,8 @@ def test_the_sixteen_bytes_survive_the_way_to_the_lake_and_back() -> None:
     stored = ids_to_arrow(ids)
     assert [value.as_py().hex() for value in stored] == [id_hex(number) for number in numbers]
     assert ids_from_arrow(stored[1:]).to_list() == numbers[1:]
+
+
+def test_ids_of_a_column_are_written_as_each_by_itself() -> None:
+    ids = pl.Series("event_id", [0, 0xABCDEF << 100, 2**128 - 1], dtype=pl.UInt128)
+    assert ids_as_hex(ids).to_list() == [id_hex(one) for one in ids]
