@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Anomaly, Sample, Status
+from clickstream_guardian.detector.evidence import WINDOW, Evidence, find_evidence
+from clickstream_guardian.detector.model import Anomaly, Sample, Status
 from clickstream_guardian.events.identity import anomaly_id, id_hex
-from clickstream_guardian.rules.model import OPERATORS, Count, Distinct, Measure, Ratio, Rule
+from clickstream_guardian.rules.model import OPERATORS, Distinct, Measure, Ratio, Rule
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WINDOW = ["session_id", "start"]
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ def _judged(rule: Rule, folded: Folded, span: Span) -> pl.LazyFrame:
     windows = (
         _in_windows(rule, folded.counts.lazy())
         .filter(end > span.settled_us)
-        .group_by(_WINDOW)
+        .group_by(WINDOW)
         .agg(events=pl.col("n").sum())
         .filter(pl.col("events") >= rule.least_events)
     )
-    touched = _in_windows(rule, span.touched.lazy()).group_by(_WINDOW).agg(pl.col("earliest").min())
-    marked = windows.join(touched, on=_WINDOW, how="left")
+    touched = _in_windows(rule, span.touched.lazy()).group_by(WINDOW).agg(pl.col("earliest").min())
+    marked = windows.join(touched, on=WINDOW, how="left")
     return marked.filter(pl.col("earliest").is_not_null() | closing)
 
 
 def window_ids(rule: Rule, windows: pl.DataFrame) -> Iterator[str]:
     """The anomaly ids that the given windows have or would have."""
-    for session_id, start in windows.select(_WINDOW).iter_rows():
+    for session_id, start in windows.select(WINDOW).iter_rows():
         yield anomaly_id(rule.name, rule.version, session_id, start)
 
 
@@ -84,7 +84,7 @@ def holding_windows(rule: Rule, folded: Folded, judged: pl.DataFrame) -> pl.Data
     for name, measure in rule.measures.items():
         if isinstance(measure, Distinct):
             values = _distinct(rule, measure, folded, judged).rename({"value": name})
-            measured = measured.join(values, on=_WINDOW)
+            measured = measured.join(values, on=WINDOW)
         else:
             measured = measured.with_columns(_column(measure).alias(name))
     return measured.filter(_condition(rule))
@@ -119,8 +119,8 @@ def _distinct(
     items = folded.items.join(sessions, on="session_id", how="semi")
     return (
         _in_windows(rule, items.lazy())
-        .join(candidates.lazy().select(_WINDOW), on=_WINDOW, how="semi")
-        .group_by(_WINDOW)
+        .join(candidates.lazy().select(WINDOW), on=WINDOW, how="semi")
+        .group_by(WINDOW)
         .agg(value=pl.col(measure.field).n_unique().cast(pl.Int64))
         .collect()
     )
@@ -147,8 +147,8 @@ def anomalies_of(
         else:
             yield replace(known, **_measured(rule, row, span.closed_us))
     if sought:
-        wanted = pl.DataFrame(sought, holding.select(_WINDOW).schema, orient="row")
-        for row, sample in _with_evidence(rule, holding.join(wanted, on=_WINDOW), folded, shape):
+        wanted = pl.DataFrame(sought, holding.select(WINDOW).schema, orient="row")
+        for row, sample in _with_evidence(rule, holding.join(wanted, on=WINDOW), folded, shape):
             yield _anomaly(rule, row, sample, span.closed_us)
 
 
@@ -169,75 +169,27 @@ def _stands(known: Anomaly, earliest: int | None, sample_size: int) -> bool:
 def _with_evidence(
     rule: Rule, holding: pl.DataFrame, folded: Folded, shape: Shape
 ) -> Iterator[tuple[dict[str, Any], Sample]]:
-    """Each window's row, with its crossing event, and its sample."""
+    """Each window's row, with its crossing event, and its sample.
+
+    Heads hold the first events of every pane, so their first ones are a window's true beginning.
+    """
     sessions = holding.select("session_id").unique()
     heads = folded.heads.join(sessions, on="session_id", how="semi")
-    found = _evidence(rule, holding, heads, shape.head_size)
-    yield from _rows_with_samples(holding, found, shape)
-    missing = holding.join(found.crossing, on=_WINDOW, how="anti")
-    if len(missing):
+    found = _evidence(rule, holding, heads, shape, shape.head_size)
+    yield from found.of(holding)
+    if len(found.crossing) < len(holding):
+        missing = holding.join(found.crossing, on=WINDOW, how="anti")
         rows = pl.concat(folded.rows).join(sessions, on="session_id", how="semi")
-        yield from _rows_with_samples(missing, _evidence(rule, missing, rows, len(rows)), shape)
+        yield from _evidence(rule, missing, rows, shape, len(rows)).of(missing)
 
 
-@dataclass(frozen=True)
-class _Evidence:
-    """Events in their windows, sorted and counted by ``events``, and each window's crossing."""
-
-    in_windows: pl.DataFrame
-    crossing: pl.DataFrame
-
-
-def _rows_with_samples(
-    holding: pl.DataFrame, found: _Evidence, shape: Shape
-) -> Iterator[tuple[dict[str, Any], Sample]]:
-    rows = holding.join(found.crossing, on=_WINDOW).sort(_WINDOW)
-    samples = (
-        found.in_windows.filter(pl.col("events") <= shape.sample_size)
-        .join(rows.select(_WINDOW), on=_WINDOW, how="semi", maintain_order="left")
-        .select(*SAMPLE_SCHEMA, "events")
+def _evidence(
+    rule: Rule, windows: pl.DataFrame, rows: pl.DataFrame, shape: Shape, limit: int
+) -> Evidence:
+    in_windows = _in_windows(rule, rows.lazy()).join(
+        windows.lazy().select(WINDOW), on=WINDOW, how="semi"
     )
-    # every window's events count from 1, so a 1 is where the next sample begins
-    begins = samples.select(pl.col("events") == 1).to_series().arg_true().to_list()
-    events = samples.drop("events")
-    for row, begin, end in zip(
-        rows.iter_rows(named=True), begins, [*begins, len(events)][1:], strict=True
-    ):
-        yield row, Sample(events.slice(begin, end - begin))
-
-
-def _evidence(rule: Rule, holding: pl.DataFrame, rows: pl.DataFrame, limit: int) -> _Evidence:
-    """Each window's beginning, and the crossing events found among its first ``limit`` events.
-
-    ``rows`` hold at least the first ``limit`` of every pane, so the first ``limit`` of a window are
-    its true beginning. Windows whose crossing lies further on are left out.
-    """
-    in_windows = (
-        _in_windows(rule, rows.lazy())
-        .join(holding.lazy().select(_WINDOW), on=_WINDOW, how="semi")
-        .sort("session_id", "start", "at", "event_id")
-        .with_columns(events=pl.int_range(1, pl.len() + 1).over(_WINDOW))
-        .filter(pl.col("events") <= limit)
-        .collect()
-    )
-    prefixes = _with_prefix_measures(rule, in_windows)
-    crossing = prefixes.filter(_condition(rule)).group_by(_WINDOW, maintain_order=True).first()
-    return _Evidence(in_windows, crossing.select(*_WINDOW, crossed_at="at", crossed_id="event_id"))
-
-
-def _with_prefix_measures(rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
-    """Every measure on the window's events up to and including each row."""
-    for name, measure in rule.measures.items():
-        if isinstance(measure, Count):
-            rows = rows.with_columns(pl.col("events").alias(name))
-        elif isinstance(measure, Distinct):
-            is_new = pl.col(measure.field).is_first_distinct().over(_WINDOW)
-            rows = rows.with_columns(is_new.cast(pl.Int64).alias("is_new")).with_columns(
-                pl.col("is_new").cum_sum().over(_WINDOW).alias(name)
-            )
-        else:
-            rows = rows.with_columns(_column(measure).alias(name))
-    return rows
+    return find_evidence(rule, in_windows, limit, shape.sample_size)
 
 
 def instant(micros: int) -> datetime:
