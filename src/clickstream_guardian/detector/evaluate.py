@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 
 from clickstream_guardian.detector.evidence import WINDOW, Evidence, find_evidence
+from clickstream_guardian.detector.measures import condition
 from clickstream_guardian.detector.model import Anomaly, Sample, Status
 from clickstream_guardian.events.identity import anomaly_id, id_hex
-from clickstream_guardian.rules.model import OPERATORS, Distinct, Measure, Ratio, Rule
+from clickstream_guardian.rules.model import Distinct, Measure, Ratio, Rule
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -87,19 +88,13 @@ def holding_windows(rule: Rule, folded: Folded, judged: pl.DataFrame) -> pl.Data
             measured = measured.join(values, on=WINDOW)
         else:
             measured = measured.with_columns(_column(measure).alias(name))
-    return measured.filter(_condition(rule))
+    return measured.filter(condition(rule.when))
 
 
 def _column(measure: Measure) -> pl.Expr:
     if isinstance(measure, Ratio):
         return pl.col(measure.numerator).cast(pl.Float64) / pl.col(measure.denominator)
     return pl.col("events")
-
-
-def _condition(rule: Rule) -> pl.Expr:
-    return pl.all_horizontal(
-        *(OPERATORS[t.operator](pl.col(name), t.value) for name, t in rule.when.items())  # type: ignore[arg-type]
-    )
 
 
 def _in_windows(rule: Rule, frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Sample
+from clickstream_guardian.detector.runs import Ints, Runs
 from clickstream_guardian.rules.model import OPERATORS, Count, Distinct, Rule
 
 WINDOW = ["session_id", "start"]
-_Ints = npt.NDArray[np.int64]
-_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,6 @@ class Evidence:
             yield row, Sample(self.samples.slice(row["begin"], row["size"]))
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """Events sorted by window, time and id; where each window starts, and how many it has."""
-
-    events: pl.DataFrame
-    starts: _Ints
-    lengths: _Ints
-
-    @property
-    def rank(self) -> _Ints:
-        """The place of each event in its window, from 1."""
-        return np.arange(1, len(self.events) + 1) - self.spread(self.starts)
-
-    def spread(self, values: npt.NDArray[_T]) -> npt.NDArray[_T]:
-        """A value per window as one per event."""
-        return np.repeat(values, self.lengths)
-
-
 def find_evidence(rule: Rule, in_windows: pl.LazyFrame, limit: int, sample_size: int) -> Evidence:
     """The crossing and the sample of each window, looked for among its first ``limit`` events.
 
@@ -67,39 +48,28 @@ def find_evidence(rule: Rule, in_windows: pl.LazyFrame, limit: int, sample_size:
         limit: see above.
         sample_size: most events of a sample.
     """
-    windows = _beginnings(in_windows.sort(*WINDOW, "at", "event_id").collect(), limit)
-    crossed = _crossings(rule, windows)
+    events = in_windows.sort(*WINDOW, "at", "event_id").collect()
+    windows = Runs.of(events, *WINDOW)
+    is_first = windows.rank <= limit
+    if not is_first.all():
+        events, windows = events.filter(is_first), windows.first(limit)
+    crossed = _crossings(rule, events, windows)
     has_crossed = crossed >= 0
     sizes = np.minimum(windows.lengths, sample_size)[has_crossed]
     sampled = np.flatnonzero((windows.rank <= sample_size) & windows.spread(has_crossed))
-    crossing = windows.events[crossed[has_crossed]].select(
-        *WINDOW, crossed_at="at", crossed_id="event_id"
-    )
+    crossing = events[crossed[has_crossed]].select(*WINDOW, crossed_at="at", crossed_id="event_id")
     return Evidence(
         crossing.with_columns(
             begin=pl.Series(np.cumsum(sizes) - sizes), size=pl.Series(sizes, dtype=pl.Int64)
         ),
-        windows.events.select(SAMPLE_SCHEMA.keys())[sampled],
+        events.select(SAMPLE_SCHEMA.keys())[sampled],
     )
 
 
-def _beginnings(events: pl.DataFrame, limit: int) -> _Windows:
-    """Sorted events, cut to the first ``limit`` of each window."""
-    differs = pl.any_horizontal(*(pl.col(name) != pl.col(name).shift() for name in WINDOW))
-    is_start = events.select(differs.fill_null(value=True)).to_series()
-    starts = is_start.arg_true().to_numpy().astype(np.int64)
-    whole = _Windows(events, starts, np.diff(np.append(starts, len(events))))
-    kept = whole.rank <= limit
-    if kept.all():
-        return whole
-    lengths = np.minimum(whole.lengths, limit)
-    return _Windows(events.filter(kept), np.cumsum(lengths) - lengths, lengths)
-
-
-def _crossings(rule: Rule, windows: _Windows) -> _Ints:
+def _crossings(rule: Rule, events: pl.DataFrame, windows: Runs) -> Ints:
     """Per window the row of the first event with which the condition holds, -1 where none does."""
-    measured = _prefix_measures(rule, windows)
-    holds = np.ones(len(windows.events), dtype=np.bool_)
+    measured = _prefix_measures(rule, events, windows)
+    holds = np.ones(len(events), dtype=np.bool_)
     for name, threshold in rule.when.items():
         holds &= OPERATORS[threshold.operator](measured[name], threshold.value)  # type: ignore[arg-type]
     rows = np.flatnonzero(holds)
@@ -111,7 +81,9 @@ def _crossings(rule: Rule, windows: _Windows) -> _Ints:
     return crossed
 
 
-def _prefix_measures(rule: Rule, windows: _Windows) -> dict[str, npt.NDArray[Any]]:
+def _prefix_measures(
+    rule: Rule, events: pl.DataFrame, windows: Runs
+) -> dict[str, npt.NDArray[Any]]:
     """Every measure on the window's events up to and including each row."""
     measured: dict[str, npt.NDArray[Any]] = {}
     for name, measure in rule.measures.items():
@@ -119,7 +91,7 @@ def _prefix_measures(rule: Rule, windows: _Windows) -> dict[str, npt.NDArray[Any
             measured[name] = windows.rank
         elif isinstance(measure, Distinct):
             value = pl.struct(*WINDOW, measure.field).is_first_distinct()
-            seen = np.cumsum(windows.events.select(value).to_series().to_numpy())
+            seen = np.cumsum(events.select(value).to_series().to_numpy())
             measured[name] = seen - windows.spread(seen[windows.starts] - 1)
         else:
             measured[name] = measured[measure.numerator] / measured[measure.denominator]  # type: ignore[union-attr]

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
+from clickstream_guardian.detector.runs import Runs, differs
 from clickstream_guardian.detector.state import PaneFold, Place
 
 ROW_SCHEMA: dict[str, pl.DataType] = {
@@ -63,19 +63,12 @@ def fold_rows(rows: pl.DataFrame, head_size: int) -> PaneFold:
     not depend on which came first.
     """
     ordered = rows.sort("session_id", "at", "event_id", "item_id")
-    distinct = ordered.filter(_differs("session_id", "at", "event_id"))
-    starts = distinct.select(_differs(*_GROUP)).to_series().arg_true().to_numpy()
-    lengths = np.diff(np.append(starts, len(distinct)))
-    rank = np.arange(len(distinct)) - np.repeat(starts, lengths)
-    counts = distinct[starts].select(*_GROUP).with_columns(n=pl.Series(lengths, dtype=pl.Int64))
+    distinct = ordered.filter(differs("session_id", "at", "event_id"))
+    runs = Runs.of(distinct, *_GROUP)
+    counts = distinct[runs.starts].select(*_GROUP)
+    counts = counts.with_columns(n=pl.Series(runs.lengths, dtype=pl.Int64))
     items = distinct.select(*_GROUP, "item_id").unique()
-    return PaneFold(distinct, distinct.filter(rank < head_size), counts, items)
-
-
-def _differs(*columns: str) -> pl.Expr:
-    """Whether a row differs from the one before it."""
-    changed = pl.any_horizontal(*(pl.col(name) != pl.col(name).shift() for name in columns))
-    return changed.fill_null(value=True)
+    return PaneFold(distinct, distinct.filter(runs.rank <= head_size), counts, items)
 
 
 def complete(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from clickstream_guardian.detector.runs import differs
 from clickstream_guardian.rules.model import Rule
 
 
@@ -13,8 +14,7 @@ def distinct_events(rows: pl.DataFrame) -> pl.DataFrame:
     ordered = rows.select("session_id", "at", "event_id", "item_id").sort(
         "session_id", "at", "event_id", "item_id"
     )
-    same = [pl.col(name) == pl.col(name).shift() for name in ("session_id", "at", "event_id")]
-    return ordered.filter(~pl.all_horizontal(*same).fill_null(value=False))
+    return ordered.filter(differs("session_id", "at", "event_id"))
 
 
 def in_windows(rule: Rule, events: pl.DataFrame, due: np.ndarray) -> pl.DataFrame:
