@@ -52,6 +52,12 @@ class Load:
         times = lines.select(at.to_physical()).collect().to_series().sort().to_numpy()
         return times.astype(np.int64)
 
+    def families(self) -> dict[str, str]:
+        """The family of each session that is labelled."""
+        from clickstream_guardian.lab.scoring import read_labels
+
+        return dict(read_labels(self.labels).select("session_id", "family").iter_rows())
+
 
 def kept_environment() -> dict[str, str]:
     """The caller's variables without those that say where our servers and data are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import tempfile
 import time
@@ -94,7 +93,7 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
             timetable = Timetable(load.event_times(), clock, observer.watched_from)
             latencies = timetable.latencies(observer.first_saved())
             found = command.anomalies()
-            balance, labels = command.reconcile(), _labels(load.labels)
+            balance, labels = command.reconcile(), load.families()
             verdict = judge(observer.samples, times, timetable, balance, found, expected, labels)
         samples = tuple(observer.samples)
         return Outcome(
@@ -175,8 +174,3 @@ def _home(home: Path, scenario: Scenario) -> Iterator[Path]:
     home.mkdir()
     with small_disk(home) if scenario.small_disk else nullcontext():
         yield home
-
-
-def _labels(path: Path) -> dict[str, str]:
-    with path.open(newline="") as file:
-        return {row["session_id"]: row["family"] for row in csv.DictReader(file)}

@@ -70,7 +70,9 @@ def tell(event: Event, *, failed: bool = False, **fields: object) -> None:
 
 
 def tell_anomaly(anomaly: Anomaly) -> None:
-    """Log an anomaly."""
+    """Log an anomaly; there may be very many, and mostly nobody reads along."""
+    if not is_json():
+        return
     tell(
         Event.ANOMALY_FOUND,
         anomaly_id=anomaly.anomaly_id,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -70,9 +68,7 @@ def steady_load(folder: Path, rate: int, seconds: float) -> SteadyLoad:
         spool.part(name).sort("occurred_at", maintain_order=True) for name, _ in spool.index.parts
     ]
     spool.remove()
-    with made.labels.open(newline="") as file:
-        labels = {row["session_id"]: row["family"] for row in csv.DictReader(file)}
-    return SteadyLoad(pl.concat(days), labels, rate)
+    return SteadyLoad(pl.concat(days), made.families(), rate)
 
 
 def open_producer(settings: Settings) -> EventProducer:
@@ -104,12 +100,7 @@ class Sender:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from clickstream_guardian.chaos.cluster.log import Held, ends, read_back
 from clickstream_guardian.chaos.cluster.observe import Seen, Watcher
 from clickstream_guardian.chaos.cluster.servers import Servers, command_environment, own_stack
 from clickstream_guardian.chaos.judge import Times, Verdict, attacks, wrong
-from clickstream_guardian.chaos.run import Outcome, scratch_folder
+from clickstream_guardian.chaos.run import Outcome, Say, scratch_folder
 from clickstream_guardian.events.fields import CLICK
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.settings import Settings
@@ -44,7 +44,6 @@ _JUDGED = (
     "SELECT anomaly_id, rule, session_id, window_start, window_end, measures, severity, status, "
     "event_count, first_crossed_at, crossed_event_id FROM anomaly_sessions"
 )
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
