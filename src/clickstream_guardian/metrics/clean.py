@@ -5,16 +5,17 @@ sessions blamed on it and on those before, minus the metric with them; so the de
 to clean minus raw. Each of these states of a day is a *variant*: a day of its own to the SQL, under
 a label in the place of ``dt``, and all are computed in one run.
 
-A variant need not hold the whole day. Every number of a metric is a sum of what one session or one
-item on its own contributes; so sessions without blame matter only on items that blamed ones
-touched, and what else they add is the same before and after. Raw rows are only counted, so there
-blamed sessions are enough. A property test holds the outcome equal to computing the whole days.
-What an event is, and of which session, is settled before: each event once.
+A variant need not hold the whole day. Every number of a metric is a sum of what single sessions
+contribute, or of what an item counts for because there is an event on it; so for all sessions
+without blame one event is enough on each item that blamed ones touched, and what else they add is
+the same before and after. Raw rows are only counted, so there blamed sessions are enough. A
+property test holds the outcome equal to computing the whole days. What an event is, and of which
+session, is settled before: each event once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -26,6 +27,7 @@ from clickstream_guardian.metrics.model import ColumnType, Metric
 BLAMED = "blamed"
 """The sessions to leave out: ``session_id`` and the ``rule`` that each is blamed on."""
 
+BLAMED_VISITS = "blamed_visits"
 BLAMED_DAYS = "blamed_days"
 BLAMED_ITEMS = "blamed_items"
 VARIANTS = "variants"
@@ -42,18 +44,15 @@ _EVERY_EVENT = """(
     SELECT dt, session_id, item_id FROM raw_purchases
 )"""
 
-SELECT_BLAMED_DAYS = f"""
-SELECT DISTINCT e.dt, e.session_id, b.rule
+SELECT_BLAMED_VISITS = f"""
+SELECT DISTINCT e.dt, e.session_id, e.item_id, b.rule
 FROM {_EVERY_EVENT} AS e
 JOIN {BLAMED} AS b ON b.session_id = e.session_id
 """
-"""The blamed sessions that have an event on the days at hand."""
+"""The items that blamed sessions have an event on, on the days at hand."""
 
-SELECT_BLAMED_ITEMS = f"""
-SELECT DISTINCT e.dt, e.item_id, b.rule
-FROM {_EVERY_EVENT} AS e
-JOIN {BLAMED_DAYS} AS b ON b.dt = e.dt AND b.session_id = e.session_id
-"""
+SELECT_BLAMED_DAYS = f"SELECT DISTINCT dt, session_id, rule FROM {BLAMED_VISITS}"
+SELECT_BLAMED_ITEMS = f"SELECT DISTINCT dt, item_id, rule FROM {BLAMED_VISITS}"
 
 
 @dataclass(frozen=True)
@@ -75,15 +74,15 @@ def variants_of(pairs: Iterable[tuple[str, str]]) -> list[Variant]:
     ]
 
 
-def select_blamed(view: str, columns: Sequence[str]) -> str:
+def select_blamed(view: str, columns: Mapping[str, str]) -> str:
     """The events of blamed sessions, which are there before and not after.
 
     Args:
         view: one of events, with ``dt`` and ``NEEDED_FIELDS``.
-        columns: what to return beside ``dt``, as SQL.
+        columns: the fields to return beside ``dt``, as SQL by name.
     """
     return f"""
-SELECT {", ".join(columns)}, v.label AS dt
+SELECT {", ".join(columns.values())}, v.label AS dt
 FROM (
     SELECT e.*, b.rule
     FROM {view} AS e
@@ -94,18 +93,23 @@ WHERE NOT v.is_after
 """
 
 
-def select_beside(view: str, columns: Sequence[str]) -> str:
-    """The events of other sessions on the same items, before and after; as ``select_blamed``."""
+def select_witnesses(view: str, columns: Mapping[str, str]) -> str:
+    """One event of nobody on each item that other sessions have one on; as ``select_blamed``.
+
+    It stands for them all, before and after, and holds nothing but the item.
+    """
+    held = {"session_id": "''", "item_id": "w.item_id"}
+    values = ", ".join(f"{held.get(name, 'NULL')} AS {as_sql}" for name, as_sql in columns.items())
     return f"""
-SELECT {", ".join(columns)}, v.label AS dt
+SELECT {values}, v.label AS dt
 FROM (
-    SELECT e.*, i.rule
+    SELECT DISTINCT e.dt AS day, i.rule, e.item_id
     FROM {view} AS e
     JOIN {BLAMED_ITEMS} AS i ON i.dt = e.dt AND i.item_id = e.item_id
     LEFT JOIN {BLAMED_DAYS} AS b ON b.dt = e.dt AND b.session_id = e.session_id
     WHERE b.rule IS NULL OR b.rule > i.rule
-) AS events
-JOIN {VARIANTS} AS v ON v.dt = events.dt AND v.rule = events.rule
+) AS w
+JOIN {VARIANTS} AS v ON v.dt = w.day AND v.rule = w.rule
 """
 
 

@@ -15,13 +15,15 @@ from clickstream_guardian.metrics.clean import (
     BLAMED,
     BLAMED_DAYS,
     BLAMED_ITEMS,
+    BLAMED_VISITS,
     EXCLUDED_SCHEMA,
     SELECT_BLAMED_DAYS,
     SELECT_BLAMED_ITEMS,
+    SELECT_BLAMED_VISITS,
     VARIANTS,
     Variant,
-    select_beside,
     select_blamed,
+    select_witnesses,
     variants_of,
 )
 from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views, read_fields
@@ -31,9 +33,10 @@ from clickstream_guardian.metrics.model import Metric
 def find_blamed(connection: duckdb.DuckDBPyConnection, blamed: pa.Table) -> pa.Table:
     """The blamed sessions that have an event on the days whose views are made, by day."""
     connection.register("given", blamed)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {BLAMED} AS FROM given")
+    _make(connection, BLAMED, "FROM given")
     connection.unregister("given")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {BLAMED_DAYS} AS {SELECT_BLAMED_DAYS}")
+    _make(connection, BLAMED_VISITS, SELECT_BLAMED_VISITS)
+    _make(connection, BLAMED_DAYS, SELECT_BLAMED_DAYS)
     found = connection.sql(f"SELECT CAST(dt AS VARCHAR) AS dt, session_id, rule FROM {BLAMED_DAYS}")
     return found.to_arrow_table().cast(EXCLUDED_SCHEMA)
 
@@ -82,13 +85,13 @@ def make_variants(
     made = {view.name for view in needed_views(metrics)}
     held: dict[str, str] = {}
     for kind in EVENT_KINDS:
-        columns = [as_column(name) for name in read_fields(kind, metrics)]
+        columns = {name: as_column(name) for name in read_fields(kind, metrics)}
         raw_view, view = f"raw_{kind.table}", kind.table
         held[raw_view] = f"variants_of_{raw_view}"
         _make(connection, held[raw_view], select_blamed(raw_view, columns))
         if view in made:
             held[view] = f"variants_of_{view}"
-            blamed, beside = select_blamed(view, columns), select_beside(view, columns)
+            blamed, beside = select_blamed(view, columns), select_witnesses(view, columns)
             _make(connection, held[view], f"{blamed} UNION ALL {beside}")
     for view, table in held.items():
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS FROM {table}")

@@ -12,9 +12,11 @@ from clickstream_guardian.metrics.clean import (
     BLAMED,
     BLAMED_DAYS,
     BLAMED_ITEMS,
+    BLAMED_VISITS,
     EXCLUDED_SCHEMA,
     SELECT_BLAMED_DAYS,
     SELECT_BLAMED_ITEMS,
+    SELECT_BLAMED_VISITS,
     VARIANTS,
     Variant,
 )
@@ -23,6 +25,8 @@ from clickstream_guardian.metrics.clean import (
 def find_blamed(session: SparkSession, blamed: pa.Table) -> pa.Table:
     """The blamed sessions that have an event on the days whose views are made, by day."""
     f.broadcast(session.createDataFrame(blamed)).createOrReplaceTempView(BLAMED)
+    visits = session.createDataFrame(session.sql(SELECT_BLAMED_VISITS).toArrow())
+    visits.createOrReplaceTempView(BLAMED_VISITS)
     found = session.sql(SELECT_BLAMED_DAYS).toArrow()
     return found.select(EXCLUDED_SCHEMA.names).cast(EXCLUDED_SCHEMA)
 

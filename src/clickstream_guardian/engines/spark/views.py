@@ -21,8 +21,8 @@ from clickstream_guardian.engines.spark.repeats import each_once
 from clickstream_guardian.events.fields import EVENT_KINDS, INGESTION_FIELDS, EventKind
 from clickstream_guardian.metrics.clean import (
     Variant,
-    select_beside,
     select_blamed,
+    select_witnesses,
     variants_of,
 )
 from clickstream_guardian.metrics.loader import DAYS_VIEW, needed_views, read_fields
@@ -103,12 +103,12 @@ class Views:
         readers = _readers(self._metrics, views)
         held: dict[str, DataFrame] = {}
         for kind in EVENT_KINDS:
-            columns = read_fields(kind, self._metrics)
+            columns = {name: name for name in read_fields(kind, self._metrics)}
             raw_view = f"raw_{kind.table}"
             held[raw_view] = self._session.sql(select_blamed(raw_view, columns))
             if kind.table in {view.name for view in views}:
                 blamed = self._session.sql(select_blamed(kind.table, columns))
-                beside = self._session.sql(select_beside(kind.table, columns))
+                beside = self._session.sql(select_witnesses(kind.table, columns))
                 held[kind.table] = blamed.union(beside)
         for name, rows in held.items():
             self._show(name, rows, readers[name])
