@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from clickstream_guardian.detector.due import Span, judged_windows
 from clickstream_guardian.detector.evaluate import (
     Folded,
     Shape,
-    Span,
     anomalies_of,
     holding_windows,
-    judged_windows,
     micros,
     window_ids,
 )
@@ -173,15 +172,22 @@ def _log(
     busy = tally.busy.copy()
     busy[slots[counts[slots] >= config.busy_from]] = True
     became = busy & ~tally.busy
-    parts = [_crowded(config, state, chunk.events.filter(busy[slots]))]
-    if became.any():
-        for old in state.log:
-            woken = np.flatnonzero(became[tally.slots(old)])
-            if len(woken):
-                parts.append(old.events[woken])
+    parts = [_crowded(config, state, chunk.events.filter(busy[slots])), *_woken(state, became)]
     log = (*state.log, chunk) if len(chunk.events) else state.log
     fresh = with_panes(pl.concat(parts), config.pane_us)
     return replace(state, log=log, tally=Tally(counts, busy)), fresh
+
+
+def _woken(state: BucketState, became: npt.NDArray[np.bool_]) -> Iterator[pl.DataFrame]:
+    """What the log holds of sessions in these slots."""
+    if not became.any():
+        return
+    found = [(old.events, np.flatnonzero(became[state.tally.slots(old)])) for old in state.log]
+    holding = [(events, places) for events, places in found if len(places)]
+    if holding:
+        first = np.cumsum([0, *(len(events) for events, _ in holding[:-1])])
+        places = [at + begin for (_, at), begin in zip(holding, first, strict=True)]
+        yield pl.concat([e for e, _ in holding], rechunk=False)[np.concatenate(places)]
 
 
 def _crowded(config: DetectorConfig, state: BucketState, events: pl.DataFrame) -> pl.DataFrame:
@@ -245,9 +251,9 @@ def _judge(
     shape = Shape(config.sample_size, config.head_size)
     reported = dict(state.reported)
     said: list[Anomaly] = []
-    judged = judged_windows(config.running, folded, span)
-    for rule, windows in zip(config.running, judged, strict=True):
-        said += _apply(rule, windows, folded, span, shape, reported)
+    judged = judged_windows(config.running, folded.counts, span)
+    for rule in config.running:
+        said += _apply(rule, judged[rule.name], folded, closed_us, shape, reported)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     settled_us = state.watermark(config.lateness_us, None)
     split = split_fold(new, max(NEVER, settled_us - config.longest_running_us + 1))
@@ -258,7 +264,7 @@ def _apply(
     rule: Rule,
     judged: pl.DataFrame,
     folded: Folded,
-    span: Span,
+    closed_us: int,
     shape: Shape,
     reported: Mapping[str, Anomaly],
 ) -> list[Anomaly]:
@@ -266,7 +272,7 @@ def _apply(
     if judged.is_empty():
         return []
     holding = holding_windows(rule, folded, judged)
-    found = list(anomalies_of(rule, holding, folded, span, shape, reported))
+    found = list(anomalies_of(rule, holding, folded, closed_us, shape, reported))
     holds = {anomaly.anomaly_id for anomaly in found}
     fallen = [
         replace(reported[identity], status=Status.WITHDRAWN)

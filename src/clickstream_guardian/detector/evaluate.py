@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
+from clickstream_guardian.detector.due import NEVER_TOUCHED
 from clickstream_guardian.detector.evidence import WINDOW, Evidence, find_evidence
 from clickstream_guardian.detector.measures import condition
 from clickstream_guardian.detector.model import Anomaly, Sample, Status
@@ -34,43 +35,6 @@ class Shape:
 
     sample_size: int
     head_size: int
-
-
-@dataclass(frozen=True)
-class Span:
-    """Which windows to judge: those that end after ``settled_us`` and are touched or closing.
-
-    ``touched`` holds (session_id, pane, earliest) of what is new, ``earliest`` being its first
-    time; a window is closing when its end lies in (``closed_before_us``, ``closed_us``].
-    """
-
-    settled_us: int
-    closed_before_us: int
-    closed_us: int
-    touched: pl.DataFrame
-
-
-def judged_windows(rules: Sequence[Rule], folded: Folded, span: Span) -> list[pl.DataFrame]:
-    """Per rule the windows to judge now (session_id, start, events) that have enough events.
-
-    ``earliest`` is the time of the first event that is new in them, null where none is.
-    """
-    return pl.collect_all([_judged(rule, folded, span) for rule in rules])
-
-
-def _judged(rule: Rule, folded: Folded, span: Span) -> pl.LazyFrame:
-    end = pl.col("start") + rule.window.size_us
-    closing = (end > span.closed_before_us) & (end <= span.closed_us)
-    windows = (
-        _in_windows(rule, folded.counts.lazy())
-        .filter(end > span.settled_us)
-        .group_by(WINDOW)
-        .agg(events=pl.col("n").sum())
-        .filter(pl.col("events") >= rule.least_events)
-    )
-    touched = _in_windows(rule, span.touched.lazy()).group_by(WINDOW).agg(pl.col("earliest").min())
-    marked = windows.join(touched, on=WINDOW, how="left")
-    return marked.filter(pl.col("earliest").is_not_null() | closing)
 
 
 def window_ids(rule: Rule, windows: pl.DataFrame) -> Iterator[str]:
@@ -125,7 +89,7 @@ def anomalies_of(
     rule: Rule,
     holding: pl.DataFrame,
     folded: Folded,
-    span: Span,
+    closed_us: int,
     shape: Shape,
     reported: Mapping[str, Anomaly],
 ) -> Iterator[Anomaly]:
@@ -140,25 +104,24 @@ def anomalies_of(
         if known is None or not _stands(known, row["earliest"], shape.sample_size):
             sought.append((row["session_id"], row["start"]))
         else:
-            yield replace(known, **_measured(rule, row, span.closed_us))
+            yield replace(known, **_measured(rule, row, closed_us))
     if sought:
         wanted = pl.DataFrame(sought, holding.select(WINDOW).schema, orient="row")
         for row, sample in _with_evidence(rule, holding.join(wanted, on=WINDOW), folded, shape):
-            yield _anomaly(rule, row, sample, span.closed_us)
+            yield _anomaly(rule, row, sample, closed_us)
 
 
-def _stands(known: Anomaly, earliest: int | None, sample_size: int) -> bool:
+def _stands(known: Anomaly, earliest: int, sample_size: int) -> bool:
     """Whether a known anomaly's evidence lies whole before what is new in its window.
 
     That of a withdrawn one was not kept up while it did not hold.
     """
     if known.status == Status.WITHDRAWN:
         return False
-    if earliest is None:
+    if earliest == NEVER_TOUCHED:
         return True
     is_full = len(known.sample) == sample_size
-    last_us = max(micros(known.first_crossed_at), known.sample.events["at"][-1])
-    return is_full and earliest > last_us
+    return is_full and earliest > max(micros(known.first_crossed_at), known.sample.last_us)
 
 
 def _with_evidence(

@@ -65,10 +65,12 @@ def fold_rows(rows: pl.DataFrame, head_size: int) -> PaneFold:
     ordered = rows.sort("session_id", "at", "event_id", "item_id")
     distinct = ordered.filter(differs("session_id", "at", "event_id"))
     runs = Runs.of(distinct, *_GROUP)
-    counts = distinct[runs.starts].select(*_GROUP)
-    counts = counts.with_columns(n=pl.Series(runs.lengths, dtype=pl.Int64))
+    counts = distinct.select(*_GROUP)[runs.starts]
+    counts.insert_column(2, pl.Series("n", runs.lengths))
     items = distinct.select(*_GROUP, "item_id").unique()
-    return PaneFold(distinct, distinct.filter(runs.rank <= head_size), counts, items)
+    all_are_heads = not len(runs.lengths) or runs.lengths.max() <= head_size
+    heads = distinct if all_are_heads else distinct.filter(runs.rank <= head_size)
+    return PaneFold(distinct, heads, counts, items)
 
 
 def complete(
@@ -113,18 +115,28 @@ def refold(rows: Iterable[pl.DataFrame], head_size: int) -> PaneFold:
 def split_fold(fold: PaneFold, living_from_us: int) -> dict[Place, PaneFold]:
     """One fold per pane from a time on, and one per session that is big in it."""
     split: dict[Place, PaneFold] = {}
-    living = _part(fold, pl.col("pane") >= living_from_us)
+    panes = fold.counts["pane"].to_numpy()
+    if not len(panes):
+        return split
+    living = fold
+    if panes.min() < living_from_us:
+        living = _part(fold, pl.col("pane") >= living_from_us)
+    is_big = living.counts["n"].to_numpy() > _BIG
+    big = living.counts.filter(pl.Series(is_big)) if is_big.any() else living.counts.clear()
     for pane, whole in _by_pane(living).items():
-        big = whole.counts.filter(pl.col("n") > _BIG)["session_id"].to_list()
-        for session_id in big:
+        apart = big.filter(pl.col("pane") == pane)["session_id"].to_list() if len(big) else []
+        for session_id in apart:
             split[Place(pane, session_id)] = _part(whole, pl.col("session_id") == session_id)
-        rest = _part(whole, ~pl.col("session_id").is_in(big)) if big else whole
+        rest = _part(whole, ~pl.col("session_id").is_in(apart)) if apart else whole
         if len(rest.rows):
             split[Place(pane, None)] = rest
     return split
 
 
 def _by_pane(fold: PaneFold) -> dict[int, PaneFold]:
+    panes = fold.counts["pane"].to_numpy()
+    if not len(panes) or (panes == panes[0]).all():
+        return {int(pane): fold for pane in panes[:1]}
     rows, heads, counts, items = (
         frame.partition_by("pane", as_dict=True)
         for frame in (fold.rows, fold.heads, fold.counts, fold.items)

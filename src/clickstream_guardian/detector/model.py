@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Self
 
 import polars as pl
@@ -51,6 +52,11 @@ class Sample:
         return self is other or self.events.equals(other.events)
 
     __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def last_us(self) -> int:
+        """The time of the last event."""
+        return int(self.events["at"][-1])
 
     @property
     def item_ids(self) -> list[str]:

@@ -77,6 +77,11 @@ class Chunk:
     before: Mapping[PartitionKey, PartitionState]
 
     @cached_property
+    def oldest_us(self) -> int:
+        """The least event time; there is one."""
+        return int(self.events["at"].min())  # type: ignore[arg-type]
+
+    @cached_property
     def hashes(self) -> npt.NDArray[np.uint64]:
         """The session's hash of each event."""
         return self.events["hash"].to_numpy()

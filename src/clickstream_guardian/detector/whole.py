@@ -68,7 +68,7 @@ def judge_whole(
 
 def windows_due(rule: Rule, log: Sequence[Chunk], closing: Closing) -> bool:
     """Whether any window of the rule may have to be judged; cheap, and never wrongly no."""
-    oldest = min(int(chunk.events["at"].min()) for chunk in log)  # type: ignore[arg-type]
+    oldest = min(chunk.oldest_us for chunk in log)
     every, size = rule.window.every_us, rule.window.size_us
     if len(closing.fresh) and int(closing.fresh["at"].min()) < closing.closed_before_us:  # type: ignore[arg-type]
         return True
