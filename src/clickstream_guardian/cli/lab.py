@@ -1,8 +1,9 @@
-"""Commands that try rules on days gone by: backtest, whatif."""
+"""Commands that try rules: backtest and whatif on days gone by, lab inject to make such days."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,10 +26,70 @@ PictureOption = Annotated[Path | None, typer.Option(help="Draw it into this PNG.
 JsonOption = Annotated[bool, typer.Option("--json", help="For a machine.")]
 
 
+lab_app = typer.Typer(help="Attacks with labels, to try rules on.", no_args_is_help=True)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command()(backtest)
     app.command()(whatif)
+    app.add_typer(lab_app, name="lab")
+
+
+@lab_app.command("inject")
+def inject(
+    context: typer.Context,
+    clicks: Annotated[Path, typer.Option(help="File of clean clicks: plain, .gz or .zst.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the new files and labels into.")],
+    purchases: Annotated[Path | None, typer.Option(help="File of their purchases.")] = None,
+    attacks: Annotated[
+        str, typer.Option(help="trial (every family and control), default, or FILE.yaml.")
+    ] = "trial",
+    family: Annotated[
+        list[str] | None, typer.Option(help="Only this family; may be given again.")
+    ] = None,
+    strength: Annotated[
+        list[str] | None,
+        typer.Option(help="Only naive, jittered, mimic or control; may be given again."),
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Attacking beside clean sessions; else as planned.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="For a machine.")] = False,
+) -> None:
+    """Put labelled attacks on top of clean files, your own shop's or generated ones.
+
+    The files' own lines are copied as they are; the attacks copy their habits from the clean
+    sessions of their day.
+
+    Example: [bold]guardian lab inject --clicks clicks.csv --out tried --family click_farm[/]
+    """
+    from clickstream_guardian.lab.overlay import overlay
+
+    common = shared(context)
+    with common.notes.status("Injecting"):
+        report = overlay(
+            clicks,
+            purchases,
+            out,
+            attacks=attacks,
+            families=family or (),
+            strengths=strength or (),
+            share=share,
+            seed=seed,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(report), default=str))
+        return
+    common.screen.print(
+        f"{report.clicks:,} clicks and {report.purchases:,} purchases of "
+        f"{sum(report.sessions.values()):,} sessions put on {report.first_day}..{report.last_day}; "
+        f"the truth is in {report.labels_file}.",
+        markup=False,
+        soft_wrap=True,
+    )
+    _table(common, ["attack", "sessions#"], [[k, f"{v:,}"] for k, v in report.sessions.items()])
 
 
 def backtest(

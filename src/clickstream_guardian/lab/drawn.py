@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
+from clickstream_guardian.lab.attacks.ground import ShopGround
 from clickstream_guardian.lab.attacks.injection import Label, inject
 from clickstream_guardian.lab.attacks.plan import AttackPlan
 from clickstream_guardian.lab.columns import Clicks, Columns, Purchases
@@ -47,7 +48,7 @@ def drawn_days(
         for part in parts(day):
             ids = draw_ids(part)
             drawn, bought = draw_day(shop, part, ids.clean)
-            injected = inject(shop, part, plan_of(day.day), ids.spare, drawn)
+            injected = inject(ShopGround(shop, part), part, plan_of(day.day), ids.spare, drawn)
             clicks += [drawn, injected.clicks]
             purchases += [bought, injected.purchases]
             labels += injected.labels

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.lab.arrival import ArrivalCounts, Disturbance
+from clickstream_guardian.lab.attacks.ground import ShopGround
 from clickstream_guardian.lab.attacks.injection import inject
 from clickstream_guardian.lab.attacks.plan import AttackPlan, load_plan
 from clickstream_guardian.lab.batches import Batch, DayTraffic, in_arrival_order, in_session_order
@@ -185,7 +186,7 @@ class _Source:
         ids = draw_ids(day)
         clicks, purchases = draw_day(self.shop, day, ids.clean)
         self.sampler.add(self._places[day.day], clicks, purchases)
-        injection = inject(self.shop, day, self._attacks, ids.spare, clicks)
+        injection = inject(ShopGround(self.shop, day), day, self._attacks, ids.spare, clicks)
         self.attack_sessions.update(label.attack for label in injection.labels)
         self.attack_clicks += len(injection.clicks)
         self._parts_drawn += 1

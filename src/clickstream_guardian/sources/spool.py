@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -82,6 +82,11 @@ class Spool:
             raw["reasons"],
             raw.get("hours"),
         )
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days of the events, in order ``time``: each is a part of its name."""
+        return tuple(date.fromisoformat(name) for name, _ in self.index.parts)
 
     def part(self, name: str) -> pl.DataFrame:
         """The events of a part, in file order, with their ``event_id``."""

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.lab.attacks.families import FAMILIES
+from clickstream_guardian.lab.attacks.ground import Ground
 from clickstream_guardian.lab.attacks.plan import Attack, AttackPlan
 from clickstream_guardian.lab.attacks.scene import (
     CleanSessions,
     Scene,
     Visit,
     no_purchases,
-    unique_in_order,
 )
-from clickstream_guardian.lab.columns import Clicks, Index, Ints, Purchases
+from clickstream_guardian.lab.columns import Clicks, Ints, Purchases
 from clickstream_guardian.lab.days import Day, Stream
-from clickstream_guardian.lab.traffic import Shop
 
 MOST_CLICKS_A_DAY = 20_000_000
 """What all attacks of one part of a day may make together: it is held in memory."""
 
 _HOUR_MS = 3_600_000
-_DRAWS = 20
 _NO_CLICKS = Clicks(
     session_id=np.empty(0, dtype=np.int64),
     at_ms=np.empty(0, dtype=np.int64),
@@ -39,7 +38,7 @@ _NO_CLICKS = Clicks(
 class Label:
     """The truth about one injected session: which attack, and how well hidden."""
 
-    session_id: int
+    session_id: int | str
     attack: str
     family: str
     strength: str
@@ -55,12 +54,12 @@ class Injection:
 
 
 def inject(
-    shop: Shop, day: Day, plan: AttackPlan, spare_ids: Ints, clean_clicks: Clicks
+    ground: Ground, day: Day, plan: AttackPlan, spare_ids: Ints, clean_clicks: Clicks
 ) -> Injection:
     """The attacks that the plan puts on this part of the day.
 
     Args:
-        shop: catalogue and public.
+        ground: the items to go for.
         day: the part of the day.
         plan: which attacks, and how many.
         spare_ids: session ids that no clean session has.
@@ -79,13 +78,13 @@ def inject(
     ids = iter(spare_ids.tolist())
     clicks, purchases, labels = [_NO_CLICKS], [no_purchases()], []
     for attack, count in zip(plan.attacks, counts, strict=True):
-        for start_ms, visits in _occasions(generator, shop, day, clean, attack, count):
+        for start_ms, visits in _occasions(generator, ground, day, clean, attack, count):
             for visit in visits:
                 session_id = next(ids)
                 labels.append(Label(session_id, attack.name, attack.family, attack.strength))
-                clicks.append(_clicks(shop, day, session_id, start_ms, visit))
+                clicks.append(_clicks(ground, session_id, start_ms, visit))
                 if len(visit.bought_item):
-                    purchases.append(_purchases(shop, session_id, start_ms, visit))
+                    purchases.append(_purchases(ground, session_id, start_ms, visit))
     return Injection(Clicks.join(clicks), Purchases.join(purchases), tuple(labels))
 
 
@@ -114,15 +113,15 @@ def _check_size(day: Day, plan: AttackPlan, counts: list[int], ids: int) -> None
 
 def _occasions(
     generator: np.random.Generator,
-    shop: Shop,
+    ground: Ground,
     day: Day,
     clean: CleanSessions,
     attack: Attack,
     count: int,
 ) -> Iterator[tuple[int, tuple[Visit, ...]]]:
     """Each time the attack happens: when it begins, and its sessions."""
-    picker = _ItemPicker(generator, shop, day)
-    scene = Scene(generator, attack.strength, picker.distinct, picker.shelf, clean)
+    items, shelf = partial(ground.distinct, generator), partial(ground.shelf, generator)
+    scene = Scene(generator, attack.strength, items, shelf, clean)
     for _ in range(count):
         numbers = {
             word: generator.uniform(span.low, span.high) for word, span in attack.parameters.items()
@@ -132,52 +131,23 @@ def _occasions(
         yield int(min(start, day.start_ms + 24 * _HOUR_MS - 1)), visits
 
 
-def _clicks(shop: Shop, day: Day, session_id: int, start_ms: int, visit: Visit) -> Clicks:
+def _clicks(ground: Ground, session_id: int, start_ms: int, visit: Visit) -> Clicks:
     return Clicks(
         session_id=np.full(len(visit.item), session_id, dtype=np.int64),
         at_ms=start_ms + visit.elapsed_ms,
         ordinal=np.arange(len(visit.item), dtype=np.int32),
         item=visit.item.astype(np.int32),
-        category=np.full(len(visit.item), shop.contexts.usual(day), dtype=np.uint8),
+        category=np.full(len(visit.item), ground.category, dtype=np.uint8),
     )
 
 
-def _purchases(shop: Shop, session_id: int, start_ms: int, visit: Visit) -> Purchases:
+def _purchases(ground: Ground, session_id: int, start_ms: int, visit: Visit) -> Purchases:
     count = len(visit.bought_item)
     return Purchases(
         session_id=np.full(count, session_id, dtype=np.int64),
         at_ms=start_ms + visit.bought_ms,
         ordinal=np.arange(count, dtype=np.int32),
         item=visit.bought_item.astype(np.int32),
-        price=shop.catalogue.price[visit.bought_item],
+        price=ground.price[visit.bought_item],
         quantity=visit.quantity.astype(np.int32),
     )
-
-
-@dataclass(frozen=True)
-class _ItemPicker:
-    """Draws the items that attacks go for: the week's popular ones, like people do."""
-
-    generator: np.random.Generator
-    shop: Shop
-    day: Day
-
-    def distinct(self, count: int) -> Index:
-        """As many different items as asked for, or all there are."""
-        table = self.shop.week_table(self.day.week)
-        found: Index = np.empty(0, dtype=np.int64)
-        for _ in range(_DRAWS):
-            community = self.shop.browser.draw_communities(self.generator, count)
-            drawn = np.searchsorted(table, community + self.generator.random(count), "right")
-            found = unique_in_order(np.concatenate([found, drawn]))
-            if len(found) >= count:
-                return found[:count]
-        return unique_in_order(np.concatenate([found, np.arange(len(table))]))[:count]
-
-    def shelf(self) -> Index:
-        """All items of one community, by their ids, from one of them on."""
-        ends = self.shop.catalogue.community_end
-        community = int(self.generator.integers(len(ends)))
-        begin = 0 if community == 0 else int(ends[community - 1])
-        items = np.arange(begin, int(ends[community]))
-        return items[np.argsort(self.shop.catalogue.item_id[items], kind="stable")]

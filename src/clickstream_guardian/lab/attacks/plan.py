@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -69,6 +69,46 @@ class AttackPlan:
     """All attacks of a run."""
 
     attacks: tuple[Attack, ...] = ()
+
+    def chosen(self, families: Collection[str], strengths: Collection[str]) -> AttackPlan:
+        """Only the attacks of these families and strengths; an empty choice chooses all.
+
+        Raises:
+            UsageError: a family or strength is none of the plan's, or nothing is left.
+        """
+        for word, wanted, own in (
+            ("family", families, {one.family for one in self.attacks}),
+            ("strength", strengths, {one.strength.value for one in self.attacks}),
+        ):
+            for one in wanted:
+                if one not in own:
+                    raise UsageError(
+                        f"No attack of the plan has the {word} {one!r}; it has "
+                        f"{', '.join(sorted(own)) or 'none'}."
+                    )
+        left = tuple(
+            one
+            for one in self.attacks
+            if (not families or one.family in families)
+            and (not strengths or one.strength in strengths)
+        )
+        if not left:
+            raise UsageError("The choice leaves no attack of the plan; choose otherwise.")
+        return AttackPlan(left)
+
+    def scaled(self, share: float) -> AttackPlan:
+        """The same attacks in the same proportion, all together so many beside the clean sessions.
+
+        Raises:
+            UsageError: the share is not above 0 and up to 0.5.
+        """
+        if not 0 < share <= 0.5:
+            raise UsageError(f"The share is {share:g}; use a number above 0 and up to 0.5.")
+        whole = sum(one.share for one in self.attacks)
+        if not whole:
+            raise UsageError("The plan's shares are all 0; give one of them more.")
+        factor = share / whole
+        return AttackPlan(tuple(replace(one, share=one.share * factor) for one in self.attacks))
 
     def of_day(self, number: int, days: int, clean_sessions: int) -> AttackPlan:
         """The plan for one of several days: attacks by many sessions happen on one day of them.
