@@ -89,14 +89,14 @@ def add_pending(folds: Folds, rows: pl.DataFrame) -> dict[Place, PaneFold]:
     """Append rows to the places they belong to, without folding them."""
     grown = dict(folds)
     big = {place.pane for place in folds if place.session_id is not None}
-    for (pane,), part in rows.partition_by("pane", as_dict=True).items():
+    for pane, part in _parts(rows).items():
         rest = part
-        if int(pane) in big:
+        if pane in big:
             for place in [p for p in folds if p.pane == pane and p.session_id is not None]:
                 mine = pl.col("session_id") == place.session_id
                 _append(grown, place, rest.filter(mine))
                 rest = rest.filter(~mine)
-        _append(grown, Place(int(pane), None), rest)
+        _append(grown, Place(pane, None), rest)
     return grown
 
 
@@ -137,14 +137,15 @@ def _by_pane(fold: PaneFold) -> dict[int, PaneFold]:
     panes = fold.counts["pane"].to_numpy()
     if not len(panes) or (panes == panes[0]).all():
         return {int(pane): fold for pane in panes[:1]}
-    rows, heads, counts, items = (
-        frame.partition_by("pane", as_dict=True)
-        for frame in (fold.rows, fold.heads, fold.counts, fold.items)
-    )
-    return {
-        int(pane): PaneFold(rows[pane,], heads[pane,], counts[pane,], items[pane,])
-        for (pane,) in rows
-    }
+    rows, heads, counts, items = map(_parts, (fold.rows, fold.heads, fold.counts, fold.items))
+    return {pane: PaneFold(rows[pane], heads[pane], counts[pane], items[pane]) for pane in rows}
+
+
+def _parts(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    """A frame's rows by pane."""
+    parts = frame.partition_by("pane")
+    # as_dict=True would select the key of every part anew, which costs more than the cut
+    return {int(part["pane"][0]): part for part in parts}
 
 
 def _part(fold: PaneFold, mine: pl.Expr) -> PaneFold:
