@@ -176,7 +176,8 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=65535,
-            description="Serve Prometheus metrics of `replay` and `detect` there, while they run; "
+            description="Serve Prometheus metrics of `replay`, `detect` and `produce` there, while "
+            "they run; "
             "0 chooses one; not at all by default.",
         ),
     ] = None
@@ -316,6 +317,11 @@ class Settings(BaseSettings):
     def home_path(self) -> Path:
         """The home as an absolute path."""
         return self.home.expanduser().resolve()
+
+    @property
+    def metrics_targets(self) -> Path:
+        """Folder in which processes that serve metrics leave a file for Prometheus."""
+        return self.home_path / "metrics"
 
     @property
     def kafka_servers(self) -> str:

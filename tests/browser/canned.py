@@ -416,6 +416,7 @@ class Routes:
                 "day_count": len(self.world.days),
                 "last_finished_at": instant(now - timedelta(minutes=4)) if known else None,
                 "dirty_days": [] if known else None,
+                "last_run": None,
             },
             "positions": positions if known else [],
             "sources": sources if known else [],

@@ -15,6 +15,7 @@ from clickstream_guardian.api.gauges import gauges
 from clickstream_guardian.api.measures import Measures
 from clickstream_guardian.api.stream import ChangeFeed
 from clickstream_guardian.telemetry.detection import DetectionMetrics
+from clickstream_guardian.telemetry.produce import ProduceMetrics
 from clickstream_guardian.telemetry.replay import ReplayMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,7 @@ STATUS: dict[str, Any] = {
         "day_count": 1,
         "dirty_days": [],
         "last_finished_at": "2026-01-01T00:00:00+00:00",
+        "last_run": {"failed": False, "seconds": 1.5, "day_count": 1},
     },
     "reconciliation": {"difference": 0},
     "lag": 1,
@@ -54,10 +56,13 @@ def names_of(registry: CollectorRegistry) -> set[str]:
 
 
 def served() -> set[str]:
-    """Every name that a scrape of the API, a detector or a replay can hold."""
+    """Every name that a scrape of the API, a detector, a replay or a producer can hold."""
     feed = cast(ChangeFeed, SimpleNamespace(listeners=0))
     api = Measures(lambda: {"open": 1}, feed)
-    registries = (api.registry, DetectionMetrics().registry, ReplayMetrics().registry)
+    registries = (
+        *(api.registry, DetectionMetrics().registry, ReplayMetrics().registry),
+        ProduceMetrics().registry,
+    )
     return set(gauges(STATUS)).union(*map(names_of, registries))
 
 

@@ -42,6 +42,12 @@ def gauges(status: Mapping[str, Any] | None) -> Gauges:
             balance["difference"] if balance else None,
         ),
     }
+    if (run := batch["last_run"]) is not None:
+        values |= {
+            "guardian_batch_failed": ("Whether the last `guardian batch` failed.", run["failed"]),
+            "guardian_batch_seconds": ("How long it took.", run["seconds"]),
+            "guardian_batch_days": ("Days it computed.", run["day_count"]),
+        }
     for name, (meaning, value) in values.items():
         if value is not None:
             found[name] = (meaning, float(value))

@@ -550,6 +550,15 @@ class Reconciliation(Answer):
     checked_at: Instant = Field(description="When it was counted.")
 
 
+class BatchRun(Answer):
+    """A run of `guardian batch`."""
+
+    ended_at: Instant = Field(description="When it ended, well or not.")
+    failed: bool = Field(description="Whether it failed; `guardian doctor` says of what.")
+    seconds: float | None = Field(description="How long it took.", examples=[41.7])
+    day_count: int | None = Field(description="Days it has computed.", examples=[1])
+
+
 class BatchStatus(Answer):
     """The daily metrics."""
 
@@ -560,6 +569,7 @@ class BatchStatus(Answer):
         description="Days whose rows or verdicts differ from what was computed; null if unknown.",
         examples=[["2014-04-07"]],
     )
+    last_run: BatchRun | None = Field(description="Of `guardian batch`; null before the first.")
 
 
 class SystemStatus(Answer):

@@ -51,7 +51,7 @@ def run_demo(common: Shared, settings: Settings, *, live: bool, seed: int) -> No
             watching.begin("Generating a day", None)
             _write_day(data, seed)
         inputs = ((data / "yoochoose-clicks.dat", CLICK), (data / "yoochoose-buys.dat", PURCHASE))
-        observer = telling(common, settings, watching)
+        observer = stack.enter_context(telling(common, settings, watching))
         report = replay(parts, Request(inputs, order), pace, observer)
         summary = summarise(parts, report)
         watching.progress.stop()

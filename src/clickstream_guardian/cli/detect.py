@@ -6,7 +6,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -79,19 +80,31 @@ def detect(
     settings = load_settings(
         spark_master=master, spark_checkpoint=checkpoint, metrics_port=metrics_port
     )
-    if settings.metrics_port is not None:
-        port = watching.metrics.serve(settings.bind_host, settings.metrics_port)
-        watching.say(f"metrics at http://{settings.bind_host}:{port}/metrics")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    if engine is EngineName.SPARK:
-        from clickstream_guardian.cli.detect_spark import detect_on_spark
+    with _served(settings, watching):
+        if engine is EngineName.SPARK:
+            from clickstream_guardian.cli.detect_spark import detect_on_spark
 
-        detect_on_spark(settings, group, start is Start.LATEST, watching, stop)
-    else:
-        _detect(settings, group, start, watching, stop)
+            detect_on_spark(settings, group, start is Start.LATEST, watching, stop)
+        else:
+            _detect(settings, group, start, watching, stop)
     watching.say(f"stopped; {watching.messages:,} messages were judged and saved")
+
+
+@contextmanager
+def _served(settings: Settings, watching: Watching) -> Iterator[None]:
+    """Metrics at the port that is asked for, if one is."""
+    from clickstream_guardian.telemetry.process import served_metrics
+
+    if settings.metrics_port is None:
+        yield
+        return
+    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
+    with served_metrics(watching.metrics.registry, *place, "guardian_detect") as address:
+        watching.say(f"metrics at {address}")
+        yield
 
 
 def _detect(

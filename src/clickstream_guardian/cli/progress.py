@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -26,18 +27,24 @@ if TYPE_CHECKING:
     from clickstream_guardian.pipelines.replay import Observer
 
 
-def telling(common: Shared, settings: Settings, watching: Watching) -> Observer:
+@contextmanager
+def telling(common: Shared, settings: Settings, watching: Watching) -> Iterator[Observer]:
     """The watcher of a replay; with metrics and a log around it where the settings ask for them."""
     if settings.metrics_port is None and not is_json():
-        return watching
-    from clickstream_guardian.telemetry.process import serve_metrics
+        yield watching
+        return
+    from clickstream_guardian.telemetry.process import served_metrics
     from clickstream_guardian.telemetry.replay import ReplayMetrics, TellingObserver
 
     metrics = ReplayMetrics()
-    if settings.metrics_port is not None:
-        port = serve_metrics(metrics.registry, settings.bind_host, settings.metrics_port)
-        common.notes.print(f"Metrics: http://{settings.bind_host}:{port}/metrics")
-    return TellingObserver(watching, metrics)
+    observer = TellingObserver(watching, metrics)
+    if settings.metrics_port is None:
+        yield observer
+        return
+    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
+    with served_metrics(metrics.registry, *place, "guardian_replay") as address:
+        common.notes.print(f"Metrics: {address}")
+        yield observer
 
 
 class Watching:

@@ -158,8 +158,11 @@ def replay(
 
         limit = settings.max_rejected_ratio
         request = Request(tuple(inputs), order_asked, max_events, strict, limit)
-        with _watching(common, ticker=pace.speed is not None) as watching:
-            report = run_replay(parts, request, pace, telling(common, settings, watching))
+        with (
+            _watching(common, ticker=pace.speed is not None) as watching,
+            telling(common, settings, watching) as observer,
+        ):
+            report = run_replay(parts, request, pace, observer)
         summary = summarise(parts, report)
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), default=str))
@@ -207,14 +210,19 @@ def batch(
     metrics = find_metrics(metric or ())
     common = shared(context)
     settings = _settings(batch_engine=engine)
-    with opened(settings, settings.batch_engine) as parts, outcome_noted(parts.store):
+    with opened(settings, settings.batch_engine) as parts, outcome_noted(parts.store) as run:
         with parts.store.begin() as connection:
             judge_all(connection, parts.detector.shadow_rules)
         due = due_days(parts.store, parts.lake, parts.engine, days)
         due = replace(due, days=[found for found in due.days if found < until])
         with _watching(common) as watching:
             watching.begin("Computing days", len(due.days))
-            compute_days(parts.store, parts.engine, metrics, due, watching.advance)
+
+            def computed(count: int) -> None:
+                run.day_count += count
+                watching.advance(count)
+
+            compute_days(parts.store, parts.engine, metrics, due, computed)
         note_lake(parts.store, parts.lake)
     if as_json:
         typer.echo(json.dumps({"days": [str(d) for d in due.days]}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from clickstream_guardian.store.exclusions import (
     unplaced_sessions,
 )
 from clickstream_guardian.store.restatements import restating
-from clickstream_guardian.store.snapshots import save_batch_outcome
+from clickstream_guardian.store.snapshots import BatchOutcome, save_batch_outcome
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,17 +91,36 @@ def _replace(
             replace_excluded(connection, days, part.excluded)
 
 
+@dataclass
+class BatchRun:
+    """A run of the daily metrics under way.
+
+    Attributes:
+        started: by the monotonic clock, in seconds.
+        day_count: days computed so far.
+    """
+
+    started: float
+    day_count: int = 0
+
+    def outcome(self, error: str | None = None) -> BatchOutcome:
+        """What it came to by now."""
+        seconds = round(time.monotonic() - self.started, 3)
+        return BatchOutcome(seconds, self.day_count, error)
+
+
 @contextmanager
-def outcome_noted(store: Store) -> Iterator[None]:
-    """Note in the database whether the body, a run of the daily metrics, ended well."""
+def outcome_noted(store: Store) -> Iterator[BatchRun]:
+    """Note in the database what the body, a run of the daily metrics, came to."""
+    run = BatchRun(time.monotonic())
     try:
-        yield
+        yield run
     except Exception as error:
         with suppress(GuardianError), store.begin() as connection:
-            save_batch_outcome(connection, str(error) or type(error).__name__)
+            save_batch_outcome(connection, run.outcome(str(error) or type(error).__name__))
         raise
     with store.begin() as connection:
-        save_batch_outcome(connection, None)
+        save_batch_outcome(connection, run.outcome())
 
 
 def lake_rows(lake: Lake) -> dict[date, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ import typer
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
 from clickstream_guardian.settings import Settings, load_settings
-from clickstream_guardian.stack.screen import OUT, Json, message_progress
+from clickstream_guardian.stack.screen import ERR, OUT, Json, message_progress
 
 if TYPE_CHECKING:
     from clickstream_guardian.sources.kafka.producer import EventProducer
@@ -119,8 +120,8 @@ def _produce_generated(settings: Settings, made: GeneratedFiles, day: date, fold
         )
         for kind, path in ((CLICK, made.clicks_file), (PURCHASE, made.purchases_file))
     ]
-    with message_progress("events") as show:
-        reports = produce_together(tasks, lambda: _open_producer(settings), show)
+    with _watched(settings) as open_watched, message_progress("events") as show:
+        reports = produce_together(tasks, open_watched, show)
     for task, report in zip(tasks, reports, strict=True):
         OUT.print(f"{report.events:,} {task.kind.name}s acknowledged in {report.seconds:.1f} s")
 
@@ -150,7 +151,11 @@ def _produce(
         max_events=max_events,
         loop=loop,
     )
-    with _open_producer(settings) as producer, message_progress(f"{kind.name}s") as show:
+    with (
+        _watched(settings) as open_watched,
+        open_watched(kind) as producer,
+        message_progress(f"{kind.name}s") as show,
+    ):
         report = produce_file(producer, task, show)
     if as_json:
         print(json.dumps(asdict(report) | {"events_per_second": report.events_per_second}))
@@ -159,6 +164,28 @@ def _produce(
         f"{report.events:,} events and {report.rejections:,} dead letters acknowledged in "
         f"{report.seconds:.1f} s ({report.events_per_second:,.0f} a second)."
     )
+
+
+@contextmanager
+def _watched(settings: Settings) -> Iterator[Callable[[EventKind], EventProducer]]:
+    """Opens producers, whose course is told to Prometheus where the settings ask for it."""
+    if settings.metrics_port is None:
+        yield lambda _: _open_producer(settings)
+        return
+    from clickstream_guardian.telemetry.process import served_metrics
+    from clickstream_guardian.telemetry.produce import ProduceMetrics
+
+    metrics = ProduceMetrics()
+
+    def opened(kind: EventKind) -> EventProducer:
+        producer = _open_producer(settings)
+        metrics.watch(kind.name, producer)
+        return producer
+
+    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
+    with served_metrics(metrics.registry, *place, "guardian_produce") as address:
+        ERR.print(f"Metrics: {address}")
+        yield opened
 
 
 def _open_producer(settings: Settings) -> EventProducer:

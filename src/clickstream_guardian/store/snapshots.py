@@ -34,6 +34,21 @@ class LakeSnapshot:
 
 
 @dataclass(frozen=True)
+class BatchOutcome:
+    """What a run of the daily metrics came to.
+
+    Attributes:
+        seconds: how long it took.
+        day_count: days computed.
+        error: what it failed of; None for success.
+    """
+
+    seconds: float
+    day_count: int
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class LogEnd:
     """The end of one partition of a live log: the offset the next event will get."""
 
@@ -120,9 +135,9 @@ def save_log_ends(connection: Connection, ends: Sequence[LogEnd]) -> None:
     _save(connection, "log", {"ends": [asdict(end) for end in ends]})
 
 
-def save_batch_outcome(connection: Connection, error: str | None) -> None:
-    """Replace what the last run of the daily metrics ended with: None for success."""
-    _save(connection, "batch", {"error": error})
+def save_batch_outcome(connection: Connection, outcome: BatchOutcome) -> None:
+    """Replace what the last run of the daily metrics came to, in the caller's transaction."""
+    _save(connection, "batch", asdict(outcome))
 
 
 def load_batch_error(connection: Connection) -> str | None:

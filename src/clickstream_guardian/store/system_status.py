@@ -25,10 +25,24 @@ def system_status(seen: Mapping[str, Any]) -> dict[str, Any]:
             "day_count": seen["days"]["day_count"],
             "last_finished_at": lake["updated_at"] if lake else None,
             "dirty_days": lake["value"]["dirty_days"] if lake else None,
+            "last_run": _last_run(seen["snapshots"].get("batch")),
         },
         "positions": positions,
         "detectors": _detectors(seen),
         "sources": seen["sources"],
+    }
+
+
+def _last_run(batch: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The last run of ``guardian batch``; its error is for those who may read files of the home."""
+    if batch is None:
+        return None
+    value = batch["value"]
+    return {
+        "ended_at": batch["updated_at"],
+        "failed": value["error"] is not None,
+        "seconds": value.get("seconds"),
+        "day_count": value.get("day_count"),
     }
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from clickstream_guardian.telemetry.process import process_registry, serve_metrics
+from clickstream_guardian.telemetry.process import process_registry
 
 STEP_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class DetectionMetrics:
-    """The metrics, and the port they are scraped at."""
+    """The metrics."""
 
     def __init__(self) -> None:
         self.registry = process_registry()
@@ -40,10 +40,6 @@ class DetectionMetrics:
             ["bucket"],
             **place,
         )
-
-    def serve(self, host: str, port: int) -> int:
-        """Serve them at ``/metrics`` from now on; the port, chosen freely for 0."""
-        return serve_metrics(self.registry, host, port)
 
     def step(self, seconds: float) -> None:
         """A step was saved so long after its messages were read."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
 
 from clickstream_guardian import __version__
@@ -16,7 +21,35 @@ def process_registry() -> CollectorRegistry:
     return registry
 
 
-def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> int:
-    """Serve a registry at ``/metrics`` from now on; the port, chosen freely for 0."""
+@contextmanager
+def served_metrics(
+    registry: CollectorRegistry, host: str, port: int, targets: Path, job: str
+) -> Iterator[str]:
+    """Serve a registry while the block runs; the value is its address for a person.
+
+    Prometheus finds it by a file in the folder ``targets`` (``file_sd_configs``). The file goes
+    when the block ends in order. What was killed, or failed, leaves it: Prometheus then asks in
+    vain, which is an alert, until the process is started again or the file removed. A port that
+    was chosen freely is told to nobody: the next start would have another.
+
+    Args:
+        registry: what to serve at ``/metrics``.
+        host: address to listen at.
+        port: to listen at; 0 chooses one.
+        targets: made if it is missing.
+        job: the process's part, such as ``guardian_detect``.
+    """
     server, _ = start_http_server(port, host, registry)
-    return int(server.server_port)
+    address = f"{host}:{server.server_port}"
+    file = targets / f"{job}-{port}.json"
+    if port:
+        targets.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps([{"targets": [address], "labels": {"job": job}}]) + "\n")
+        fresh.replace(file)
+    try:
+        yield f"http://{address}/metrics"
+    except KeyboardInterrupt:
+        file.unlink(missing_ok=True)
+        raise
+    file.unlink(missing_ok=True)

@@ -12,8 +12,10 @@ from starlette.testclient import TestClient
 
 from clickstream_guardian.store import Store, begin_source, finish_source, save_checkpoint
 from clickstream_guardian.store.snapshots import (
+    BatchOutcome,
     LakeSnapshot,
     LogEnd,
+    save_batch_outcome,
     save_lake_snapshot,
     save_log_ends,
 )
@@ -60,6 +62,7 @@ def test_an_empty_database_knows_nothing(client: TestClient) -> None:
         "day_count": 0,
         "last_finished_at": None,
         "dirty_days": None,
+        "last_run": None,
     }
     assert (found["newest_event_at"], found["lag"], found["reconciliation"]) == (None,) * 3
     assert (found["positions"], found["sources"]) == ([], [])
@@ -183,3 +186,15 @@ def test_swagger_comes_from_here_alone(client: TestClient) -> None:
         assert client.get(f"/docs/{name}").status_code == 200
     assert client.get("/docs/other.js").status_code == 404
     assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_the_last_batch_is_told_to_people_and_to_prometheus(
+    client: TestClient, store: Store
+) -> None:
+    with store.begin() as connection:
+        save_batch_outcome(connection, BatchOutcome(41.7, 2, "/home/of/someone is full"))
+    run = status(client)["batch"]["last_run"]
+    assert (run["failed"], run["seconds"], run["day_count"]) == (True, 41.7, 2)
+    assert "someone" not in str(run)
+    lines = client.get("/metrics").text.splitlines()
+    assert {"guardian_batch_failed 1.0", "guardian_batch_seconds 41.7"} <= set(lines)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 from clickstream_guardian.lake.lake import Lake, open_lake
 from clickstream_guardian.metrics.loader import find_metric, load_metrics
-from clickstream_guardian.pipelines.daily import compute_days, dirty_days, due_days
+from clickstream_guardian.pipelines.daily import compute_days, dirty_days, due_days, outcome_noted
 from clickstream_guardian.store import Store
 from tests.unit.lake.rows import FILE, MIDNIGHT, clicks
 
@@ -199,3 +199,23 @@ def test_computing_a_day_again_restates_nothing(
     settle(store, lake, engine)
     compute_days(store, engine, load_metrics(), due_days(store, lake, engine, [DAY, NEXT]))
     assert restatements(store) == []
+
+
+def test_what_a_run_came_to_is_noted_also_when_it_fails(store: Store) -> None:
+    def run_out_of_disk() -> None:
+        with outcome_noted(store) as run:
+            run.day_count = 2
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError):
+        run_out_of_disk()
+    noted = text("SELECT value FROM status_snapshots WHERE name = 'batch'")
+    with store.begin() as connection:
+        failed = connection.execute(noted).scalar_one()
+    assert (failed["error"], failed["day_count"]) == ("disk full", 2)
+    with outcome_noted(store) as run:
+        run.day_count = 3
+    with store.begin() as connection:
+        well = connection.execute(noted).scalar_one()
+    assert (well["error"], well["day_count"]) == (None, 3)
+    assert well["seconds"] >= 0

@@ -109,7 +109,9 @@ def produce_file(producer: EventProducer, task: FileTask, progress: Progress) ->
 
 
 def produce_together(
-    tasks: Sequence[FileTask], open_producer: Callable[[], EventProducer], progress: Progress
+    tasks: Sequence[FileTask],
+    open_producer: Callable[[EventKind], EventProducer],
+    progress: Progress,
 ) -> list[ProduceReport]:
     """Put several files on the log side by side, each by a producer of its own.
 
@@ -119,7 +121,7 @@ def produce_together(
     """
 
     def run(task: FileTask) -> ProduceReport:
-        with open_producer() as producer:
+        with open_producer(task.kind) as producer:
             return produce_file(producer, task, progress)
 
     with ThreadPoolExecutor(len(tasks)) as pool:
