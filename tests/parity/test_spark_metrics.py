@@ -161,6 +161,18 @@ def test_the_days_of_sessions_are_those_of_duckdb(shop: Shop, engine: SparkEngin
     assert str(OUTAGE) not in {row["dt"] for row in spark}
 
 
+def test_the_clients_of_sessions_are_those_of_duckdb(shop: Shop, engine: SparkEngine) -> None:
+    sessions = [*some_sessions(shop)["session_id"].to_pylist(), "nobody"]
+    spark, duckdb = (
+        host.find_clients(sessions, ORDINARY, REPEATED)
+        .select(["session_id", "user_id", "ip"])
+        .to_pylist()
+        for host in (engine, shop.parts.engine)
+    )
+    assert duckdb
+    assert sorted(spark, key=str) == sorted(duckdb, key=str)
+
+
 def test_every_row_equals_duckdb_and_a_late_file_restates_its_day(
     shop: Shop, engine: SparkEngine
 ) -> None:

@@ -13,15 +13,17 @@ from clickstream_guardian.cli.context import shared
 from clickstream_guardian.cli.plain import plain
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings, load_settings
-from clickstream_guardian.verdicts.allow import AllowEntry, AllowKind
+from clickstream_guardian.verdicts.allow import AllowEntry, AllowKind, network_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 allow_app = typer.Typer(help="What is put up with, why, and until when.", no_args_is_help=True)
 
-Kind = Annotated[AllowKind, typer.Argument(help="session, or item (whatever is done on it).")]
-Value = Annotated[str, typer.Argument(help="Its id.")]
+Kind = Annotated[
+    AllowKind, typer.Argument(help="session, item (whatever is done on it), user or network.")
+]
+Value = Annotated[str, typer.Argument(help="Its id; of a network 10.1.0.0/16 or an address.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,13 +41,17 @@ def add(
         str | None, typer.Option("--for", help="How long: 2h, 30d; without it until removed.")
     ] = None,
 ) -> None:
-    """Allow a session, or what lies on an item alone; it wins over every rule, from now on.
+    """Allow a session, a user, a network, or what lies on an item alone; it wins over every rule.
+
+    Users and networks are those that events name. Who a flagged session comes from is looked up in
+    the lake by `guardian batch` and at the end of a replay; known sessions are judged at once.
 
     Example: [bold]guardian allow add session 1436623 --reason "our price check" --for 30d[/]
     """
     from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.store.verdicts import save_allowed
 
+    value = _written(kind, value)
     if not reason.strip() or "\0" in reason + value or not value:
         raise UsageError("An entry needs an id and a reason: give both as text.")
     until = None if for_ is None else datetime.now(UTC) + parse_duration(for_)
@@ -89,12 +95,24 @@ def remove(context: typer.Context, kind: Kind, value: Value) -> None:
     from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.store.verdicts import remove_allowed
 
-    settings = load_settings()
+    settings, value = load_settings(), _written(kind, value)
     with opened_store(settings) as store, store.begin() as connection:
         if not remove_allowed(connection, kind, value):
             raise UsageError(f"{kind} {value!r} is not allowed; `guardian allow list` shows what.")
         _judge(connection, settings)
     shared(context).screen.print(f"{kind} {value} is allowed no longer.", markup=False)
+
+
+def _written(kind: AllowKind, value: str) -> str:
+    """The value in the one way in which it is kept."""
+    if kind is not AllowKind.NETWORK:
+        return value
+    try:
+        return network_text(value)
+    except ValueError as error:
+        raise UsageError(
+            f"{value!r} is no network ({error}); write one as 10.1.0.0/16, or one address."
+        ) from error
 
 
 def _end(until: datetime | None) -> str:

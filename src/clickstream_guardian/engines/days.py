@@ -61,6 +61,20 @@ class MetricEngine(Protocol):
             GuardianError: the engine cannot tell.
         """
 
+    def find_clients(self, sessions: Sequence[str], first: date, last: date) -> pa.Table:
+        """Who sessions come from, as their events say: ``session_id``, ``user_id``, ``ip``.
+
+        Args:
+            sessions: of whom.
+            first: the first day to look at; ``last`` the last.
+
+        Returns:
+            One row for each different one; of a session without an event on the days there is none.
+
+        Raises:
+            GuardianError: the engine cannot tell.
+        """
+
 
 def parse_day(dt: str) -> date:
     """A UTC day from YYYY-MM-DD.

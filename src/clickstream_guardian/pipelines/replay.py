@@ -32,6 +32,7 @@ from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
 from clickstream_guardian.pipelines.ahead import ahead
 from clickstream_guardian.pipelines.behind import behind
+from clickstream_guardian.pipelines.clients import meet_clients
 from clickstream_guardian.pipelines.daily import compute_days, due_days
 from clickstream_guardian.pipelines.detect import Detection
 from clickstream_guardian.pipelines.home import Home
@@ -303,6 +304,7 @@ def _finish(parts: Parts, files: Sequence[FileSource], observer: Observer, repor
         report.lines += index.rows
         report.events[file.kind.name] += index.rows - index.rejected
         report.rejected.update(index.reasons)
+    meet_clients(parts.store, parts.engine, parts.detector.shadow_rules)
     due = due_days(parts.store, parts.lake, parts.engine)
     report.days = due.days
     observer.begin("Computing days", len(due.days))

@@ -274,9 +274,20 @@ allow_list = Table(
     Column("reason", Text, nullable=False),
     Column("until_at", _instant),
     Column("added_at", _instant, nullable=False, server_default=_now),
-    CheckConstraint("kind IN ('session', 'item')", name="kind_known"),
+    CheckConstraint("kind IN ('session', 'item', 'user', 'network')", name="kind_known"),
 )
 """What counts towards no verdict, why, and until when (missing: until it is removed)."""
+
+session_clients = Table(
+    "session_clients",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("users", JSONB, nullable=False),
+    Column("addresses", JSONB, nullable=False),
+    Column("flagged_at", _instant),
+)
+"""Who a session comes from, as its events say; looked up when the allow-list asks for it, and
+again when it was flagged after ``flagged_at``. Not for the reader role."""
 
 excluded_sessions = Table(
     "excluded_sessions",

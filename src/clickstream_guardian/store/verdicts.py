@@ -14,11 +14,13 @@ from sqlalchemy import Connection
 from clickstream_guardian.detector.model import Anomaly, Status
 from clickstream_guardian.rules.model import Severity
 from clickstream_guardian.store.advisory import Lock, lock_for_transaction
+from clickstream_guardian.store.clients import clients_of
 from clickstream_guardian.store.driver import driver_connection
 from clickstream_guardian.verdicts import (
     AllowEntry,
     AllowKind,
     AllowList,
+    Clients,
     Judgement,
     Standing,
     judge,
@@ -86,6 +88,13 @@ def judge_all(connection: Connection, shadow: Iterable[str]) -> bool:
     )
     driver.execute(_NOTE, (Jsonb(policy),))
     return True
+
+
+def judge_sessions(connection: Connection, sessions: Iterable[str], shadow: Iterable[str]) -> None:
+    """Judge some sessions anew."""
+    driver = driver_connection(connection)
+    lock_for_transaction(driver, Lock.ANOMALIES)
+    settle_sessions(driver, sessions, frozenset(shadow))
 
 
 def save_allowed(connection: Connection, entry: AllowEntry) -> None:
@@ -156,9 +165,9 @@ def _save(
     allowed: AllowList,
     shadow: Container[str],
 ) -> None:
-    rows = [
-        _row(name, judge(against.get(name, ()), shadow, allowed.reason(name))) for name in sessions
-    ]
+    clients = clients_of(driver, sessions) if allowed.asks_for_clients else {}
+    reasons = {name: allowed.reason(name, clients.get(name, Clients())) for name in sessions}
+    rows = [_row(name, judge(against.get(name, ()), shadow, reasons[name])) for name in sessions]
     driver.execute(_SAVE, (json.dumps(rows),))
 
 

@@ -10,7 +10,9 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
@@ -20,7 +22,12 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from clickstream_guardian.engines.days import ComputedDays, days_between, parse_day
-from clickstream_guardian.engines.embedded.clean import find_blamed, find_days, make_variants
+from clickstream_guardian.engines.embedded.clean import (
+    find_blamed,
+    find_clients,
+    find_days,
+    make_variants,
+)
 from clickstream_guardian.engines.embedded.connection import (
     DEFAULT_MEMORY_BYTES,
     DuckDbLimits,
@@ -136,14 +143,40 @@ class DuckDbEngine:
         Raises:
             GuardianError: DuckDB cannot tell.
         """
+        files = {kind.table: self._files(kind.table, besides) for kind in EVENT_KINDS}
+        with self._asking(f"The days of {len(sessions)} sessions") as connection:
+            return find_days(connection, sessions, files)
+
+    def find_clients(self, sessions: Sequence[str], first: date, last: date) -> pa.Table:
+        """Who sessions come from, as their events say: ``session_id``, ``user_id``, ``ip``.
+
+        Args:
+            sessions: of whom.
+            first: the first day to look at; ``last`` the last.
+
+        Raises:
+            GuardianError: DuckDB cannot tell.
+        """
+        files = [
+            paths
+            for kind in EVENT_KINDS
+            for paths in paths_by_day(
+                self._lake.data_files(kind.table, first.isoformat(), last.isoformat())
+            ).values()
+        ]
+        with self._asking(f"The clients of {len(sessions)} sessions") as connection:
+            return find_clients(connection, sessions, list(chain.from_iterable(files)))
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for one question."""
         self._prepare(1)
         connection = self._idle.get()
         try:
-            files = {kind.table: self._files(kind.table, besides) for kind in EVENT_KINDS}
-            return find_days(connection, sessions, files)
+            yield connection
         except duckdb.Error as error:
             raise GuardianError(
-                f"The days of {len(sessions)} sessions cannot be found: {one_sentence(error)}; "
+                f"{what} cannot be found: {one_sentence(error)}; "
                 "check the lake with `guardian status` and run again."
             ) from error
         finally:

@@ -53,9 +53,7 @@ def find_days(
         sessions: whose days.
         files: paths of files by raw table and day.
     """
-    connection.register("given", pa.table({"session_id": pa.array(sessions, pa.string())}))
-    _make(connection, "sought", "FROM given")
-    connection.unregister("given")
+    _seek(connection, sessions)
     _make(connection, "seen", "SELECT '' AS dt, session_id FROM sought LIMIT 0")
     for by_day in files.values():
         for dt, paths in by_day.items():
@@ -65,6 +63,25 @@ def find_days(
                 "SEMI JOIN sought USING (session_id)"
             )
     return connection.sql("SELECT DISTINCT dt, session_id FROM seen").to_arrow_table()
+
+
+def find_clients(
+    connection: duckdb.DuckDBPyConnection, sessions: Sequence[str], paths: Sequence[str]
+) -> pa.Table:
+    """Who sessions come from, by the files of raw tables."""
+    _seek(connection, sessions)
+    columns = ["session_id", "user_id", "ip"]
+    found = pa.schema([(name, pa.string()) for name in columns]).empty_table()
+    if not paths:
+        return found
+    rows = f"SELECT DISTINCT * FROM ({select_files(columns, paths, '')}) SEMI JOIN sought"
+    return connection.sql(f"{rows} USING (session_id)").to_arrow_table()
+
+
+def _seek(connection: duckdb.DuckDBPyConnection, sessions: Sequence[str]) -> None:
+    connection.register("given", pa.table({"session_id": pa.array(sessions, pa.string())}))
+    _make(connection, "sought", "FROM given")
+    connection.unregister("given")
 
 
 def make_variants(

@@ -6,6 +6,8 @@ Some days are computed at a time, so that what is held in memory is bounded what
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -14,7 +16,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from clickstream_guardian.engines.days import ComputedDays, parse_day
-from clickstream_guardian.engines.spark.clean import find_blamed, find_days
+from clickstream_guardian.engines.spark.clean import find_blamed, find_clients, find_days
 from clickstream_guardian.engines.spark.raw_tables import RawTables, read_table
 from clickstream_guardian.engines.spark.views import Views, as_spark
 from clickstream_guardian.errors import GuardianError
@@ -86,14 +88,24 @@ class SparkEngine:
             GuardianError: Spark cannot tell.
         """
         session = self._session.newSession()
-        raw = self._raw_tables(session)
-        try:
-            return find_days(session, list(raw.values()), sessions, list(besides))
-        except (PySparkException, Py4JJavaError) as error:
-            raise GuardianError(
-                f"The days of {len(sessions)} sessions cannot be found: {one_sentence(error)}; "
-                "check the lake with `guardian status` and run again."
-            ) from error
+        raw = list(self._raw_tables(session).values())
+        with _told(f"The days of {len(sessions)} sessions"):
+            return find_days(session, raw, sessions, list(besides))
+
+    def find_clients(self, sessions: Sequence[str], first: date, last: date) -> pa.Table:
+        """Who sessions come from, as their events say: ``session_id``, ``user_id``, ``ip``.
+
+        Args:
+            sessions: of whom.
+            first: the first day to look at; ``last`` the last.
+
+        Raises:
+            GuardianError: Spark cannot tell.
+        """
+        session = self._session.newSession()
+        raw = list(self._raw_tables(session).values())
+        with _told(f"The clients of {len(sessions)} sessions"):
+            return find_clients(session, raw, sessions, (first.isoformat(), last.isoformat()))
 
     def _raw_tables(self, session: SparkSession) -> dict[str, DataFrame]:
         return {
@@ -149,3 +161,15 @@ def _typed(rows: DataFrame, metric: Metric) -> DataFrame:
 
 def _typed_column(column: MetricColumn) -> Column:
     return f.col(column.name).cast(_SQL_TYPES[column.type]).alias(column.name)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn Spark's refusal of a question into a sentence."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise GuardianError(
+            f"{what} cannot be found: {one_sentence(error)}; "
+            "check the lake with `guardian status` and run again."
+        ) from error

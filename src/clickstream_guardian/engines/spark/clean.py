@@ -52,8 +52,7 @@ def find_days(
         sessions: whose days.
         besides: days not to be looked at.
     """
-    given = pa.table({"session_id": pa.array(sessions, pa.string())})
-    sought = f.broadcast(session.createDataFrame(given))
+    sought = _sought(session, sessions)
     found = [
         rows.where(~f.col("dt").isin(list(besides)))
         .join(sought, "session_id", "left_semi")
@@ -61,3 +60,22 @@ def find_days(
         for rows in raw
     ]
     return found[0].union(found[1]).distinct().toArrow()
+
+
+def find_clients(
+    session: SparkSession, raw: Sequence[DataFrame], sessions: Sequence[str], days: tuple[str, str]
+) -> pa.Table:
+    """Who sessions come from on days from the first to the last: ``session_id, user_id, ip``."""
+    sought = _sought(session, sessions)
+    found = [
+        rows.where(f.col("dt").between(*days))
+        .join(sought, "session_id", "left_semi")
+        .select("session_id", "user_id", "ip")
+        for rows in raw
+    ]
+    return found[0].union(found[1]).distinct().toArrow()
+
+
+def _sought(session: SparkSession, sessions: Sequence[str]) -> DataFrame:
+    given = pa.table({"session_id": pa.array(sessions, pa.string())})
+    return f.broadcast(session.createDataFrame(given))
