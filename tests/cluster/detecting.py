@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -53,11 +53,18 @@ class Detector:
 def start_detector(
     folder: Path, group: str, database: str, *options: str, **environment: str
 ) -> Detector:
-    log = folder / f"{group}-{time.monotonic_ns()}.log"
-    command = [str(GUARDIAN), "detect", "--group", group]
+    return start_process(
+        [GUARDIAN, "detect", "--group", group, *options], folder, database, **environment
+    )
+
+
+def start_process(
+    command: Sequence[str | Path], folder: Path, database: str, **environment: str
+) -> Detector:
+    log = folder / f"{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *options],
+            command,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
-from tests.cluster.detecting import Detector, next_offsets, rows, start_detector
+from clickstream_guardian.stack.endpoints import environment
+from tests.cluster.detecting import (
+    Detector,
+    next_offsets,
+    rows,
+    start_detector,
+    start_process,
+)
 from tests.cluster.test_detect import CONFIG, Trial, progress, trial
 from tests.cluster.topic import Sent, made_traffic
 from tests.cluster.world import World
 
 __all__ = ["trial"]
+
+SUBMIT = Path(sys.executable).with_name("spark-submit")
+DETECTOR = Path(__file__).parents[2] / "deploy" / "spark" / "anomaly_detector.py"
 
 
 def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
@@ -27,6 +39,18 @@ def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
         *("--engine", "spark", "--from", "latest", *options),
         **environment,
     )
+    return until_it_detects(trial, detector)
+
+
+def submit_spark(trial: Trial, world: World) -> Detector:
+    """As `spark-submit` starts it, which looks for `python3` on the path."""
+    command = [SUBMIT, DETECTOR, "--group", trial.group]
+    path = f"{SUBMIT.parent}{os.pathsep}{os.environ['PATH']}"
+    settings = environment(world.settings) | {"PATH": path, "DATABASE_URL": trial.database}
+    return until_it_detects(trial, start_process(command, trial.folder, trial.database, **settings))
+
+
+def until_it_detects(trial: Trial, detector: Detector) -> Detector:
     trial.running.append(detector)
     trial.wait(lambda: "detecting in partition 0, 1, 2, 3" in detector.said, 300)
     return detector
@@ -74,9 +98,10 @@ def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, wor
     trial.send(third[:500])
     kill_family(driver)
     trial.send(third[500:])
-    start_spark(trial)
+    submitted = submit_spark(trial, world)
     trial.wait_judged(200)
     assert rows(trial.database) == trial.expected()
+    kill_family(submitted)
 
 
 def parts(traffic: list[Sent], count: int) -> list[list[Sent]]:

@@ -1,0 +1,50 @@
+"""A script in `deploy/spark`, by spark-submit, computes the day of the lake on S3 as DuckDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from clickstream_guardian.events.fields import CLICK
+from clickstream_guardian.stack.endpoints import cluster_database_url, environment
+from tests.cluster.world import World, guardian, made_clicks
+
+SUBMIT = Path(sys.executable).with_name("spark-submit")
+JOB = Path(__file__).parents[2] / "deploy" / "spark" / "daily_metrics.py"
+DAY = "2014-04-07"
+
+
+def stored(world: World) -> list[dict[str, Any]]:
+    query = f"SELECT * FROM daily_metrics WHERE dt = '{DAY}'"
+    lines = guardian(world, "sql", query, "--format", "json").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_the_day_on_s3_is_the_same_by_duckdb_and_by_spark_submit(world: World) -> None:
+    with world.producer() as producer:
+        producer.send(CLICK, made_clicks(500, seed=12))
+    world.wait_landed()
+    guardian(world, "batch", DAY)
+    expected = stored(world)
+    assert expected[0]["total_clicks"] > 0
+    with psycopg.connect(cluster_database_url(world.settings)) as connection:
+        connection.execute("DELETE FROM daily_metrics")
+    # spark-submit looks for `python3` on the path
+    path = f"{SUBMIT.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [SUBMIT, JOB, DAY],
+        env=os.environ | environment(world.settings) | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert stored(world) == expected
+    guardian(world, "verify", DAY)
