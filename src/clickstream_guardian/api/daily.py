@@ -12,11 +12,12 @@ from clickstream_guardian.api.context import reader_of
 from clickstream_guardian.api.parameters import (
     DayPath,
     DaysParameters,
+    RestatementParameters,
     SummaryParameters,
     ViewParameters,
 )
 from clickstream_guardian.api.problems import ApiProblem, not_found
-from clickstream_guardian.store import read_clean, read_metrics
+from clickstream_guardian.store import read_clean, read_metrics, read_restatements
 from clickstream_guardian.store.read import Query as ReadQuery
 
 router = APIRouter(prefix="/metrics", tags=["daily metrics"])
@@ -69,6 +70,23 @@ async def summary(request: Request, asked: Annotated[SummaryParameters, Query()]
         f'"previous_week":{by_age.get(7, "null")},"totals":{totals[0] if totals else "null"}}}'
     )
     return json_answer(request, body.encode())
+
+
+@router.get("/restatements", response_model=models.RestatementPage)
+async def restatements(
+    request: Request, asked: Annotated[RestatementParameters, Query()]
+) -> Response:
+    """What days' numbers were before they changed, and why they did, newest first.
+
+    What they are now is the next restatement of the day, or the day itself.
+    """
+    before = None if asked.cursor is None else int(asked.cursor)
+    rows = await reader_of(request).rows(  # one more tells of a next page
+        read_restatements.page(asked.start_date, asked.end_date, asked.limit + 1, before)
+    )
+    following = f'"{rows[asked.limit - 1][1]}"' if len(rows) > asked.limit else "null"
+    found = json_list(row[0] for row in rows[: asked.limit])
+    return json_answer(request, f'{{"restatements":{found},"next_cursor":{following}}}'.encode())
 
 
 async def _with_rules(request: Request, body: str, query: ReadQuery) -> str:

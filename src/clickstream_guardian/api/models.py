@@ -365,6 +365,35 @@ class DailyMetricsPage(Answer):
     days: list[DailyMetrics]
 
 
+Reason = Literal["allow_list", "events", "rule_version", "verdicts"]
+
+
+class Restatement(Answer):
+    """A day's numbers as they were before they changed, and why they did."""
+
+    restatement_id: int = Field(description="Grows with time.", ge=1, examples=[12])
+    dt: Day
+    restated_at: Instant = Field(description="When they changed, by the database's clock.")
+    reasons: list[Reason] = Field(
+        description="`events`: rows came in; `allow_list`: a session is let through; "
+        "`rule_version`: a rule of another version found something; `verdicts`: any other change "
+        "of who is left out.",
+        examples=[["events"]],
+    )
+    raw: DailyMetrics = Field(description="Of every session, as it was.")
+    clean: DailyMetrics = Field(description="Without the sessions then abusive, as it was.")
+
+
+class RestatementPage(Answer):
+    """Restatements, newest first."""
+
+    restatements: list[Restatement]
+    next_cursor: str | None = Field(
+        description="Give it as `cursor` for the next page; null on the last page.",
+        examples=["12"],
+    )
+
+
 class MetricTotals(Answer):
     """Sums over some days; a session is counted on each day on which it has an event."""
 

@@ -187,6 +187,19 @@ class DaysParameters(ViewParameters):
     limit: int = Field(31, ge=1, le=1000, description="Most days; the newest are kept.")
 
 
+class RestatementParameters(Parameters):
+    """Restatements of which days, and which page of them."""
+
+    start_date: DayText | None = Field(None, description="First day, inclusive.")
+    end_date: DayText | None = Field(None, description="Last day, inclusive.")
+    limit: int = Field(50, ge=1, le=1000, description="Most restatements on the page.")
+    cursor: str | None = Field(
+        None,
+        pattern="^[0-9]{1,18}$",
+        description="`next_cursor` of the page before; later restatements do not move it.",
+    )
+
+
 class SummaryParameters(ViewParameters):
     """How many days to sum."""
 

@@ -215,7 +215,7 @@ def batch(
         with parts.store.begin() as connection:
             judge_all(connection, parts.detector.shadow_rules)
         meet_clients(parts.store, parts.engine, parts.detector.shadow_rules)
-        due = due_days(parts.store, parts.lake, parts.engine, days)
+        due = due_days(parts.store, parts.lake, parts.engine, days, parts.detector.rules)
         due = replace(due, days=[found for found in due.days if found < until])
         with _watching(common) as watching:
             watching.begin("Computing days", len(due.days))

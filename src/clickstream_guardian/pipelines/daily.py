@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.metrics.model import Metric
+from clickstream_guardian.rules.model import Rule
 from clickstream_guardian.store import Store, replace_days, stored_source_rows
 from clickstream_guardian.store.exclusions import (
     blamed_sessions,
@@ -24,7 +25,7 @@ from clickstream_guardian.store.exclusions import (
     restless_days,
     unplaced_sessions,
 )
-from clickstream_guardian.store.restatements import restating
+from clickstream_guardian.store.restatements import Versions, restating
 from clickstream_guardian.store.snapshots import BatchOutcome, save_batch_outcome
 
 if TYPE_CHECKING:
@@ -52,10 +53,11 @@ class DayRange:
 
 @dataclass(frozen=True)
 class DueDays:
-    """Days to compute, and the sessions that their clean numbers leave out."""
+    """Days to compute, the sessions that their clean numbers leave out, and the rules' versions."""
 
     days: list[date]
     blamed: pa.Table
+    versions: Versions = field(default_factory=dict)
 
 
 def compute_days(
@@ -75,19 +77,24 @@ def compute_days(
     for part in engine.compute_days(metrics, days, due.blamed):
         done = [date.fromisoformat(dt) for dt in part.dts]
         with store.begin() as connection:
-            _replace(connection, metrics, done, part)
+            _replace(connection, metrics, done, part, due.versions)
         if progress:
             progress(len(done))
 
 
 def _replace(
-    connection: Connection, metrics: Sequence[Metric], days: Sequence[date], part: ComputedDays
+    connection: Connection,
+    metrics: Sequence[Metric],
+    days: Sequence[date],
+    part: ComputedDays,
+    versions: Versions,
 ) -> None:
-    with restating(connection, days) if SETTLING_METRIC in part.rows else nullcontext():
+    settles = SETTLING_METRIC in part.rows
+    with restating(connection, days, versions) if settles else nullcontext():
         for metric in metrics:
             replace_days(connection, metric.name, days, part.rows[metric.name])
             replace_days(connection, f"{metric.name}_delta", days, part.deltas[metric.name])
-        if SETTLING_METRIC in part.rows:
+        if settles:
             replace_excluded(connection, days, part.excluded)
 
 
@@ -150,13 +157,17 @@ def dirty_days(store: Store, lake: Lake) -> list[date]:
 
 
 def due_days(
-    store: Store, lake: Lake, engine: MetricEngine, days: Sequence[date] | None = None
+    store: Store,
+    lake: Lake,
+    engine: MetricEngine,
+    days: Sequence[date] | None = None,
+    rules: Iterable[Rule] = (),
 ) -> DueDays:
     """What to compute: the days given, or those that are dirty, and which sessions to leave out.
 
     An abusive session that no day is known of is looked for in the lake, so that its other days
     become dirty too. Days whose rows have changed need no look: they find it when they are
-    computed, and stay dirty until they are.
+    computed, and stay dirty until they are. ``rules`` are those that verdicts rest on.
     """
     with store.begin() as connection:
         blamed = blamed_sessions(connection)
@@ -167,4 +178,5 @@ def due_days(
         placed = list(zip(*(found[name].to_pylist() for name in ("dt", "session_id")), strict=True))
         with store.begin() as connection:
             place_sessions(connection, unplaced, placed)
-    return DueDays(dirty_days(store, lake) if days is None else list(days), blamed)
+    versions = {rule.name: rule.version for rule in rules}
+    return DueDays(dirty_days(store, lake) if days is None else list(days), blamed, versions)

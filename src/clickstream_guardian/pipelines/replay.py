@@ -305,7 +305,7 @@ def _finish(parts: Parts, files: Sequence[FileSource], observer: Observer, repor
         report.events[file.kind.name] += index.rows - index.rejected
         report.rejected.update(index.reasons)
     meet_clients(parts.store, parts.engine, parts.detector.shadow_rules)
-    due = due_days(parts.store, parts.lake, parts.engine)
+    due = due_days(parts.store, parts.lake, parts.engine, rules=parts.detector.rules)
     report.days = due.days
     observer.begin("Computing days", len(due.days))
     compute_days(parts.store, parts.engine, parts.metrics, due, observer.advance)

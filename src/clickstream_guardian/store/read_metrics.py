@@ -28,7 +28,7 @@ def days(start: date | None, end: date | None, limit: int, view: View = "raw") -
     return Query(
         f"""
         SELECT row_to_json(found)::text FROM (
-            SELECT {_fields()} FROM {_daily(view)} AS m WHERE {" AND ".join(conditions)}
+            SELECT {daily_fields()} FROM {_daily(view)} AS m WHERE {" AND ".join(conditions)}
             ORDER BY m.dt DESC LIMIT %(limit)s
         ) AS found
         """,
@@ -41,7 +41,7 @@ def day(dt: date, view: View = "raw") -> Query:
     return Query(
         f"""
         SELECT row_to_json(found)::text, {PAST}
-        FROM (SELECT {_fields()} FROM {_daily(view)} AS m WHERE m.dt = %(dt)s) AS found
+        FROM (SELECT {daily_fields()} FROM {_daily(view)} AS m WHERE m.dt = %(dt)s) AS found
         """,
         {"dt": dt},
     )
@@ -55,7 +55,8 @@ def compared(view: View = "raw") -> Query:
         SELECT row_to_json(found)::text, before.days
         FROM newest, unnest(ARRAY[0, 1, 7]) AS before (days),
              LATERAL (
-                 SELECT {_fields()} FROM {_daily(view)} AS m WHERE m.dt = newest.dt - before.days
+                 SELECT {daily_fields()} FROM {_daily(view)} AS m
+                 WHERE m.dt = newest.dt - before.days
              ) AS found
         """
     )
@@ -117,7 +118,7 @@ def _rate(top: str, bottom: str, view: View) -> str:
 
 
 @cache
-def _fields() -> str:
+def daily_fields() -> str:
     """The columns of ``daily_metrics`` as its metric has them; decimals as text."""
     metric = next(metric for metric in load_metrics() if metric.name == "daily_metrics")
 

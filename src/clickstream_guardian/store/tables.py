@@ -301,6 +301,14 @@ excluded_sessions = Table(
 rule says that the session was found on the day, whose numbers are still to be made without it; on
 the day -infinity, that its days were looked for."""
 
+day_rules = Table(
+    "day_rules",
+    metadata,
+    Column("dt", Date, primary_key=True),
+    Column("versions", JSONB, nullable=False),
+)
+"""The rules, by name with their version, under which a day's clean numbers were made."""
+
 restatements = Table(
     "restatements",
     metadata,
@@ -336,6 +344,6 @@ SERVING_TABLES: tuple[str, ...] = (
     *METRIC_VIEWS,
     *DELTA_TABLES,
     *CLEAN_VIEWS,
-    *("excluded_sessions", "restatements"),
+    *("excluded_sessions", "day_rules", "restatements"),
 )
 """What the reader role may read."""

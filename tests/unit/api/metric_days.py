@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
@@ -54,6 +55,17 @@ def write_delta(store: Store, dt: date, rule: str, clicks: int, item_id: str) ->
             connection.execute(text(statement), values)
 
 
+def restate(store: Store, dt: date, *reasons: str) -> None:
+    """Keep a day's numbers as they stand as what they were before a change."""
+    with store.begin() as connection:
+        connection.execute(text(_RESTATE), {"dt": dt, "reasons": json.dumps(reasons)})
+
+
+_RESTATE = """
+    INSERT INTO restatements (dt, reasons, raw, clean)
+    SELECT dt, CAST(:reasons AS jsonb), to_jsonb(raw), to_jsonb(clean)
+    FROM daily_metrics AS raw JOIN daily_metrics_clean AS clean USING (dt) WHERE dt = :dt
+"""
 _DELTAS = (
     "INSERT INTO daily_metrics_delta VALUES "
     "(:dt, :rule, :clicks, 0, -1, 0, 0, 0, 0, 0, -4000, :clicks)",

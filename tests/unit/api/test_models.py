@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from clickstream_guardian.api import deltas, models
 from clickstream_guardian.store import Store, save_checkpoint
 from clickstream_guardian.store.snapshots import LakeSnapshot, save_lake_snapshot
-from tests.unit.api.metric_days import DAY, write_category, write_days, write_delta
+from tests.unit.api.metric_days import DAY, restate, write_category, write_days, write_delta
 from tests.unit.api.test_anomalies import write
 from tests.unit.api.test_status import finish
 from tests.unit.store.samples import CHECKPOINT, START, anomaly, at
@@ -32,6 +32,7 @@ PATHS = {
     "/metrics/daily/{date}": "/metrics/daily/2014-04-07",
     "/metrics/funnel/{date}": "/metrics/funnel/2014-04-07",
     "/metrics/summary": "/metrics/summary",
+    "/metrics/restatements": "/metrics/restatements",
     "/items/popular/{date}": "/items/popular/2014-04-07",
     "/items/categories/{date}": "/items/categories/2014-04-07",
     "/items/trending": "/items/trending",
@@ -60,6 +61,7 @@ def fill(store: Store) -> None:
     write_days(store, [{"a": (10, 0, "0"), "b": (5, 1, "3.20")}, {"b": (40, 2, "6.40")}])
     write_category(store, DAY, "S", 5, "1.00")
     write_delta(store, DAY, "BOT_LIKE", clicks=-30, item_id="b")
+    restate(store, DAY, "rule_version", "events")
     finish(store)
     with store.begin() as connection:
         save_checkpoint(connection, CHECKPOINT, 0)

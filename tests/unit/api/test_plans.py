@@ -51,6 +51,8 @@ PATHS = [
     f"/metrics/daily/{DAY}",
     f"/metrics/funnel/{DAY}",
     "/metrics/summary",
+    f"/metrics/restatements?start_date={PAST}&end_date={DAY}",
+    "/metrics/restatements?cursor=100",
     f"/items/popular/{DAY}",
     f"/items/popular/{DAY}?by=purchases",
     f"/items/popular/{DAY}?by=revenue&limit=100",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from clickstream_guardian.engines.embedded.batch import DuckDbEngine
 from clickstream_guardian.lake.lake import Lake, open_lake
 from clickstream_guardian.metrics.loader import find_metric, load_metrics
 from clickstream_guardian.pipelines.daily import compute_days, dirty_days, due_days, outcome_noted
-from clickstream_guardian.store import Store
+from clickstream_guardian.rules.loader import load_catalogue
+from clickstream_guardian.rules.model import Rule
+from clickstream_guardian.store import Store, upsert_anomalies
 from tests.unit.lake.rows import FILE, MIDNIGHT, clicks
+from tests.unit.store.samples import at
 
 SIX = timedelta(seconds=6)
 DAY, NEXT = date(2014, 4, 7), date(2014, 4, 8)
@@ -54,8 +58,10 @@ def judge(store: Store, session: str, verdict: str, rules: str = '["BOT_LIKE"]')
         connection.execute(text(_VERDICT), values)
 
 
-def settle(store: Store, lake: Lake, engine: DuckDbEngine) -> list[date]:
-    due = due_days(store, lake, engine)
+def settle(
+    store: Store, lake: Lake, engine: DuckDbEngine, rules: Sequence[Rule] = ()
+) -> list[date]:
+    due = due_days(store, lake, engine, rules=rules)
     compute_days(store, engine, load_metrics(), due)
     assert dirty_days(store, lake) == []
     return due.days
@@ -190,6 +196,23 @@ def test_a_restated_day_keeps_what_it_was_and_why(
         (DAY, ["allow_list", "events"], 6, 4),
         (NEXT, ["allow_list"], 6, 4),
     ]
+
+
+def test_a_rule_s_new_version_is_a_reason_of_its_own(
+    store: Store, lake: Lake, engine: DuckDbEngine
+) -> None:
+    rules = load_catalogue()
+    bot_like = next(rule for rule in rules if rule.name == "BOT_LIKE")
+    raised = [replace(bot_like, version=bot_like.version + 1)]
+    settle(store, lake, engine, rules)
+    with store.begin() as connection:
+        found = at(MIDNIGHT, 1, session_id="1", rule="BOT_LIKE", severity="critical")
+        upsert_anomalies(connection, [replace(found, rule_version=raised[0].version)])
+    settle(store, lake, engine, raised)
+    assert restatements(store) == [(DAY, ["rule_version"], 6, 6), (NEXT, ["rule_version"], 6, 6)]
+    judge(store, "2", "abusive")
+    settle(store, lake, engine, raised)
+    assert {tuple(reasons) for _, reasons, _, _ in restatements(store)[2:]} == {("verdicts",)}
 
 
 def test_computing_a_day_again_restates_nothing(
