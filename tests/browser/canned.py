@@ -167,6 +167,8 @@ class Routes:
             return self.session(session, query) if session else self.page(query)
         if name == "metrics_daily":
             return self.daily(parts[2:], query)
+        if name == "metrics_restatements":
+            return 200, {"restatements": self.restatements(query), "next_cursor": None}
         if name in ("metrics_funnel", "items_popular", "items_categories"):
             if parts[2] not in {row["dt"] for row in self.world.days}:
                 return problem(404, f"Day {parts[2]} is not computed.")
@@ -269,6 +271,23 @@ class Routes:
         low, high = query.get("start_date", ""), query.get("end_date", "9999")
         rows = [row for row in self.world.days if low <= row["dt"] <= high]
         return 200, {"days": rows[: int(query.get("limit", 31))]}
+
+    def restatements(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        """The newest day but one grew after it was told, and a rule found more in it."""
+        low, high = query.get("start_date", ""), query.get("end_date", "9999")
+        return [
+            {
+                "restatement_id": 2 - number,
+                "dt": row["dt"],
+                "restated_at": instant(datetime(2014, 4, 28, 6, 30 - number, tzinfo=UTC)),
+                "reasons": reasons,
+                "raw": row | {"total_clicks": row["total_clicks"] - 1_200 * number},
+                "clean": row | {"total_clicks": row["total_clicks"] - 1_200 * number - 804},
+            }
+            for number, reasons in enumerate((["rule_version"], ["allow_list", "events"]))
+            for row in self.world.days[1:2]
+            if low <= row["dt"] <= high
+        ]
 
     def metrics_funnel(self, dt: str, query: dict[str, str]) -> tuple[int, Any]:
         if query.get("view") == "delta":

@@ -136,6 +136,13 @@ class Client:
         """What abuse adds to a day, by rule; None where the day is not computed."""
         return self._find(views.DayDelta, f"/metrics/daily/{dt}", {"view": "delta"})
 
+    def restatements(
+        self, start: date, end: date, limit: int = 100
+    ) -> tuple[views.Restatement, ...]:
+        """What numbers of a range (inclusive) were before they changed, newest change first."""
+        query: dict[str, Value] = {"start_date": start, "end_date": end, "limit": limit}
+        return self._get(views.Restatements, "/metrics/restatements", query).restatements
+
     def funnel(self, dt: date, view: str = "raw") -> views.Funnel | None:
         """A day's funnel; None where the day is not computed."""
         return self._find(views.Funnel, f"/metrics/funnel/{dt}", {"view": view})

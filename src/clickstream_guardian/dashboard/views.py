@@ -127,6 +127,22 @@ class Days(View):
     days: tuple[Day, ...]
 
 
+class Restatement(View):
+    """A day's numbers as they were before they changed, and why they did."""
+
+    dt: date
+    restated_at: datetime
+    reasons: tuple[str, ...]
+    raw: Day
+    clean: Day
+
+
+class Restatements(View):
+    """Restatements, newest first."""
+
+    restatements: tuple[Restatement, ...]
+
+
 class DayChange(View):
     """What leaving out abusive sessions changes of a day."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from clickstream_guardian.api import models
 from clickstream_guardian.api.parameters import BUCKET_SECONDS
 from clickstream_guardian.dashboard import views
 from clickstream_guardian.dashboard.screens import (
@@ -17,6 +18,7 @@ from clickstream_guardian.dashboard.screens import (
     funnel,
     items,
     overview,
+    restated,
     session,
 )
 from tests.browser.canned import ODD_SESSION, Routes, anomaly, demo_world
@@ -109,6 +111,18 @@ def test_a_day_without_a_ratio_is_not_drawn_as_zero() -> None:
     assert daily.points_of((day,), daily.BY_NAME["Conversion rate"]) == []
     assert daily.row(day)["conversion_rate"] is None
     assert daily.row(day)["dt"] == date(2014, 4, 28)
+
+
+def test_a_restatement_says_why_in_words_and_keeps_both_numbers() -> None:
+    newest, older = (
+        views.Restatement.model_validate(one) for one in Routes(demo_world()).restatements({})
+    )
+    assert restated.row(newest)["reasons"] == ["new version of a rule"]
+    row = restated.row(older)
+    assert row["reasons"] == ["let through", "rows came in"]
+    assert row["clicks"] - row["clicks_clean"] == 804
+    assert set(restated.REASONS) == set(get_args(models.Reason))
+    assert list(row) == list(restated.COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import streamlit as st
 
 from clickstream_guardian.dashboard import charts, pieces, tables, views, words
 from clickstream_guardian.dashboard.client import Client
-from clickstream_guardian.dashboard.screens import abuse
+from clickstream_guardian.dashboard.screens import abuse, restated
 from clickstream_guardian.dashboard.screens.days import is_running, none_computed
 
 TITLE = "Daily metrics"
@@ -90,6 +90,7 @@ def draw(api: Client) -> None:
         file_name = f"daily-metrics-{view}-{chosen[0].dt}-{chosen[-1].dt}.csv"
         percents = ("conversion_rate",)
         tables.table(heading, rows, file_name, COLUMNS, key="days", percents=percents)
+    restated.card(api, chosen[0].dt, chosen[-1].dt)
 
 
 def _trend(series: Series, points: Points) -> None:
