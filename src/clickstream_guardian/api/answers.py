@@ -9,6 +9,8 @@ from enum import StrEnum
 import xxhash
 from fastapi import Request, Response
 
+from clickstream_guardian.api.spare import asked, spare_of
+
 _GZIP = 31  # zlib's name for a gzip header around the largest window
 _COMPRESS_FROM = 1000  # bytes; less does not pay
 
@@ -29,6 +31,8 @@ def json_answer(
     holds: Holds = Holds.NOW,
     media_type: str = "application/json",
     vary: str = "Accept-Encoding",
+    *,
+    spared: bool = True,
 ) -> Response:
     """The body, or 304 where the client has it.
 
@@ -38,7 +42,11 @@ def json_answer(
         holds: how long it may be used again.
         media_type: what the body is, where it is no JSON.
         vary: request headers that choose between answers.
+        spared: given again, marked as stale, while the database is away. Not what is asked to act
+            on, or to learn how things are now.
     """
+    if spared:
+        spare_of(request).keep(asked(request), body, media_type)
     tag = f'W/"{xxhash.xxh3_64_hexdigest(body)}"'
     headers = {"ETag": tag, "Cache-Control": holds.value, "Vary": vary}
     given = request.headers

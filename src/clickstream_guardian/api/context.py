@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import Request
 
 from clickstream_guardian.api.config import ApiConfig
 from clickstream_guardian.api.measures import Measures
+from clickstream_guardian.api.spare import SpareAnswers
 from clickstream_guardian.api.stream import ChangeFeed
 from clickstream_guardian.store.read import Reader
 
@@ -21,6 +22,7 @@ class Context:
     reader: Reader
     measures: Measures
     feed: ChangeFeed
+    spare: SpareAnswers = field(default_factory=SpareAnswers)
 
 
 def parts_of(request: Request) -> Context:

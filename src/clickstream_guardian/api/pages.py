@@ -64,7 +64,7 @@ _FILES = {
 @router.get("/", response_model=models.Welcome, tags=["status"])
 async def welcome(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """Where to go from here."""
-    return json_answer(request, json.dumps(_WELCOME).encode())
+    return json_answer(request, json.dumps(_WELCOME).encode(), spared=False)
 
 
 @router.get("/docs", include_in_schema=False)

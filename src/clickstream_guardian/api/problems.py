@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from clickstream_guardian.api.spare import asked, spare_of
 from clickstream_guardian.store.read import BusyError, SlowQueryError, UnreachableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -128,7 +129,9 @@ def _meaning(error: Mapping[str, Any]) -> str:
 
 
 async def _on_database(request: Request, error: Exception) -> Response:
-    """The database is busy, slow or away: say when to come again."""
+    """The database is busy, slow or away: the last answer, or when to come again."""
+    if (kept := spare_of(request).find(asked(request))) is not None:
+        return kept
     path = request.url.path
     if isinstance(error, BusyError):
         detail, seconds = "All connections are busy; try again in a moment.", BUSY_SECONDS

@@ -9,6 +9,7 @@ from clickstream_guardian.api.app import create_app
 from clickstream_guardian.api.config import ApiConfig
 from clickstream_guardian.api.gate import KEPT_SECONDS
 from clickstream_guardian.api.problems import TITLES
+from clickstream_guardian.api.spare import KEPT_SECONDS as SPARE_SECONDS
 from clickstream_guardian.store.read import ReaderConfig
 
 _HEAD = f"""# The API
@@ -30,8 +31,11 @@ is at `/openapi.json` (OpenAPI 3.1).
 - **Keys** are needed as soon as the API binds an address that others can reach:
   `Authorization: Bearer KEY`. `guardian keys create|list|revoke` manages them; a revoked key stops
   within {KEPT_SECONDS:g} s. Each key has a rate of its own.
-- **Busy.** Past its connections and those who may wait for one, the API answers 503 with
-  `Retry-After`; it never lets a caller hang.
+- **Busy, or without its database.** Past its connections and those who may wait for one, the API
+  answers 503 with `Retry-After`; it never lets a caller hang. A question that it answered within
+  the last {SPARE_SECONDS:g} s is answered by the same again, marked by `Age` and
+  `Cache-Status: guardian; hit; ttl=-N; detail=stale`. Verdicts, decisions, status and health never
+  are.
 - **Raw and clean.** With `view=clean` a route tells its numbers without abusive sessions, in the
   same shape; with `view=delta`, clean minus raw, and for a day also what each rule takes off.
   `raw` is the default, and all that trending goes by.

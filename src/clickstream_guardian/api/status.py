@@ -26,21 +26,22 @@ _ALIVE = b'{"status":"ok"}'
 @router.get("/health", response_model=models.Health)
 async def health(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """The process answers; nothing else is looked at."""
-    return json_answer(request, _ALIVE)
+    return json_answer(request, _ALIVE, spared=False)
 
 
 @router.get("/health/ready", response_model=models.Ready)
 async def ready(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """The database answers, and how fresh its content is; 503 where it does not."""
     found = await reader_of(request).rows(read_status.freshness())
-    return json_answer(request, found[0][0].encode())
+    return json_answer(request, found[0][0].encode(), spared=False)
 
 
 @router.get("/status", response_model=models.SystemStatus)
 async def status(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """What came in, whether it is all in the lake, how far detection and the daily numbers are."""
     found = await reader_of(request).rows(read_status.status())
-    return json_answer(request, pydantic_core.to_json(system_status(json.loads(found[0][0]))))
+    body = pydantic_core.to_json(system_status(json.loads(found[0][0])))
+    return json_answer(request, body, spared=False)
 
 
 @router.get(

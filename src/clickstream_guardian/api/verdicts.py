@@ -41,7 +41,7 @@ async def session(
             f"Nothing was ever held against session {session_id!r}; GET /anomalies lists those "
             "that have anomalies."
         )
-    return json_answer(request, found[0].encode())
+    return json_answer(request, found[0].encode(), spared=False)
 
 
 @router.get(
@@ -68,7 +68,9 @@ async def decisions(request: Request, asked: Annotated[DecisionParameters, Query
         body, media_type = _plain_list(mode, [row[1] for row in rows]), _LIST
     else:
         body, media_type = _json(mode, as_of, [row[0] for row in rows]), "application/json"
-    return json_answer(request, body, Holds.NOW, media_type, "Accept, Accept-Encoding")
+    return json_answer(
+        request, body, Holds.NOW, media_type, "Accept, Accept-Encoding", spared=False
+    )
 
 
 def _json(mode: str, as_of: datetime, rows: list[str]) -> bytes:

@@ -64,7 +64,7 @@ class ReaderConfig:
     url: str
     connections: int = 8
     most_waiting: int = 128
-    wait_seconds: float = 2.0
+    wait_seconds: float = 0.8
     statement_seconds: float = 5.0
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 
 import pytest
 from starlette.requests import Request
 
 from clickstream_guardian.api.answers import Holds, json_answer
+from clickstream_guardian.api.spare import SpareAnswers
 
 BODY = b'{"x":"' + b"y" * 2000 + b'"}'
 
 
 def ask(**headers: str) -> Request:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return Request({"type": "http", "headers": raw})
+    app = SimpleNamespace(state=SimpleNamespace(context=SimpleNamespace(spare=SpareAnswers())))
+    return Request({"type": "http", "path": "/", "query_string": b"", "headers": raw, "app": app})
 
 
 def test_the_same_body_has_the_same_tag() -> None:
