@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -22,6 +21,7 @@ from clickstream_guardian.cli.context import Shared
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.telemetry.log import is_json
+from clickstream_guardian.telemetry.told import Told
 
 if TYPE_CHECKING:
     from clickstream_guardian.pipelines.replay import Observer
@@ -48,7 +48,7 @@ def telling(common: Shared, settings: Settings, watching: Watching) -> Iterator[
 
 
 class Watching:
-    """Shows one bar per piece of work and counts the anomalies that come by."""
+    """Shows one bar per piece of work, and in a live run the anomalies that come by."""
 
     def __init__(self, console: Console, *, ticker: bool = False) -> None:
         self.progress = Progress(
@@ -63,7 +63,7 @@ class Watching:
         )
         self.task: TaskID | None = None
         self.ticker = ticker
-        self.counts: Counter[str] = Counter()
+        self._told = Told()
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -99,11 +99,9 @@ class Watching:
         return tell
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
-        """Count, and in a live run show, what was found."""
-        for anomaly in anomalies:
-            is_new = anomaly.anomaly_id not in self.counts
-            self.counts[anomaly.anomaly_id] += 1
-            if is_new and self.ticker:
+        """In a live run show what was found."""
+        for anomaly in anomalies if self.ticker else ():
+            if self._told.is_new(anomaly.anomaly_id):
                 self.progress.console.print(
                     f"[bold]{anomaly.first_crossed_at:%H:%M:%S}[/] {anomaly.rule} "
                     f"session {anomaly.session_id}: {anomaly.explanation}"

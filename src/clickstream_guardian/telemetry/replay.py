@@ -10,8 +10,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.telemetry.detection import STEP_SECONDS
-from clickstream_guardian.telemetry.log import Event, tell, tell_anomaly
+from clickstream_guardian.telemetry.log import Event, is_json, tell, tell_anomaly
 from clickstream_guardian.telemetry.process import process_registry
+from clickstream_guardian.telemetry.told import Told
 
 if TYPE_CHECKING:
     from clickstream_guardian.pipelines.replay import Observer
@@ -56,7 +57,7 @@ class TellingObserver:
         self._inner, self._metrics, self._clock = inner, metrics, clock
         self._events = 0
         self._logged_at = clock()
-        self._found: set[str] = set()
+        self._told = Told()
 
     def begin(self, work: str, total: int | None) -> None:
         """A piece of work starts."""
@@ -84,7 +85,6 @@ class TellingObserver:
         """Anomalies are readable in the database."""
         for anomaly in anomalies:
             self._metrics.anomalies.labels(anomaly.rule).inc()
-            if anomaly.anomaly_id not in self._found:
-                self._found.add(anomaly.anomaly_id)
+            if is_json() and self._told.is_new(anomaly.anomaly_id):
                 tell_anomaly(anomaly)
         self._inner.found(anomalies)
