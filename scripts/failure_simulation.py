@@ -19,8 +19,8 @@ def main() -> None:
     if options.list:
         return guardian(["chaos", "list"])
     if options.scenario is None:
-        print("8 PostgreSQL killed, 9 disk full, 11 kill -9; an empty answer ends.")
-        options.scenario = input("Which? ").strip()
+        guardian(["chaos", "list"])
+        options.scenario = input("Which? (an empty answer ends) ").strip()
     return guardian(["chaos", "run", options.scenario]) if options.scenario else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clickstream_guardian.chaos.api import ApiVerdict
 from clickstream_guardian.chaos.observe import Sample
 from clickstream_guardian.chaos.timetable import Timetable
 
@@ -41,6 +42,7 @@ class Verdict:
         caught_up_seconds: from the same moment until all that was due a second ago was saved.
         stalled_seconds: the longest time without any new output, on the cluster.
         detected_by: the first sign, on the cluster.
+        api: how the API did, where it was asked.
     """
 
     detection_seconds: float
@@ -53,11 +55,13 @@ class Verdict:
     caught_up_seconds: float | None = None
     stalled_seconds: float | None = None
     detected_by: str = "exit code"
+    api: ApiVerdict | None = None
 
     @property
     def is_clean(self) -> bool:
-        """Nothing lost, doubled, wrong or missed, and it came back."""
+        """Nothing lost, doubled, wrong or missed, it came back, and the API kept its form."""
         harm = self.lost + self.twice + self.wrong + self.attacks_missed
+        harm += self.api.wrong if self.api else 0
         return harm == 0 and self.recovery_seconds is not None
 
 

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,51 @@ class Load:
         times = lines.select(at.to_physical()).collect().to_series().sort().to_numpy()
         return times.astype(np.int64)
 
+    def at_rate(self, rate: int) -> Load:
+        """The same events at so many a second."""
+        seconds = len(self.event_times()) / rate
+        return replace(self, speed=_DAY_SECONDS / seconds, seconds=seconds)
+
     def families(self) -> dict[str, str]:
         """The family of each session that is labelled."""
         from clickstream_guardian.lab.scoring import read_labels
 
         return dict(read_labels(self.labels).select("session_id", "family").iter_rows())
+
+
+STEADY_RATIO = 0.7
+"""Share of the rate that holds at which a load is steady."""
+
+
+def steady_rate(asked: int, held: float) -> int:
+    """Events a second of a steady load: what is asked for, or 70 % of the rate that holds here."""
+    return max(1, min(asked, int(held * STEADY_RATIO)))
+
+
+def told_rate(asked: int, held: float) -> str:
+    """A sentence about the rate of the load."""
+    return (
+        f"Here {held:,.0f} events/s hold, measured on a backlog; the load is the lower of "
+        f"{asked:,} and 70 % of that: {steady_rate(asked, held):,} events/s"
+    )
+
+
+def held_rate(log: str, events: int) -> float:
+    """Events a second that a replay took without a speed, from the first line read to the last
+    event judged.
+
+    Args:
+        log: what it logged, as JSON lines.
+        events: how many there were.
+    """
+    steps: dict[str, datetime] = {}
+    for line in log.splitlines():
+        said = json.loads(line)
+        if said["event"] in ("work_started", "command_ended"):
+            name = str(said.get("work", said["event"])).partition(" ")[0]
+            steps.setdefault(name, datetime.fromisoformat(said["at"]))
+    began, ended = steps["Reading"], steps.get("Computing", steps["command_ended"])
+    return events / max((ended - began).total_seconds(), 0.001)
 
 
 def kept_environment() -> dict[str, str]:
@@ -70,11 +111,12 @@ class Command:
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, log: str = "plain") -> subprocess.Popen[str]:
         """Start it in a process group of its own."""
+        ours = {"GUARDIAN_HOME": str(self.home), "GUARDIAN_LOG": log}
         return subprocess.Popen(
             [*COMMAND, *arguments],
-            env=kept_environment() | {"GUARDIAN_HOME": str(self.home)},
+            env=kept_environment() | ours,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,6 +134,18 @@ class Command:
         if process.returncode not in codes:
             raise GuardianError(f"`guardian {' '.join(arguments)}` failed: {error.strip()}")
         return out
+
+    def rehearse(self, load: Load) -> float:
+        """Replay a load as fast as it goes: the events a second that hold.
+
+        Raises:
+            GuardianError: it failed.
+        """
+        process = self.start("--quiet", "replay", "--clicks", str(load.clicks), log="json")
+        _, said = process.communicate()
+        if process.returncode:
+            raise GuardianError(f"The undisturbed run failed: {said.strip()[-500:]}")
+        return held_rate(said, len(load.event_times()))
 
     def anomalies(self) -> dict[str, dict[str, Any]]:
         """Every anomaly by its id."""

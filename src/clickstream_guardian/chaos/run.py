@@ -6,15 +6,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import Popen
 from typing import Protocol
 
+from clickstream_guardian.chaos.api import ApiWatch, api_verdict
 from clickstream_guardian.chaos.faults import Scenario, Victim, small_disk
 from clickstream_guardian.chaos.judge import Times, Verdict, judge
-from clickstream_guardian.chaos.load import Command, Load, make_load, stop
+from clickstream_guardian.chaos.load import (
+    Command,
+    Load,
+    make_load,
+    steady_rate,
+    stop,
+    told_rate,
+)
 from clickstream_guardian.chaos.observe import Observer, Sample
 from clickstream_guardian.chaos.timetable import Timetable
 from clickstream_guardian.errors import GuardianError
@@ -53,6 +61,7 @@ class Outcome:
         complaint: what the command said of the fault.
         lag: seconds, and events that were due and not saved.
         latencies: seconds at which an anomaly was first readable, and its age then.
+        held_rate: events a second that hold here, as measured on a backlog before the fault.
     """
 
     scenario: Story
@@ -64,6 +73,7 @@ class Outcome:
     complaint: str
     lag: tuple[tuple[float, int], ...] = ()
     latencies: tuple[tuple[float, float], ...] = ()
+    held_rate: float | None = None
 
 
 def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Outcome:
@@ -71,8 +81,8 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
 
     Args:
         scenario: which.
-        rate: events per second of the load.
-        seconds: how long the load takes undisturbed.
+        rate: events per second of the load; fewer, if 70 % of what holds here are fewer.
+        seconds: how long the load takes undisturbed at that rate.
         say: told what is being done.
 
     Raises:
@@ -83,29 +93,36 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
         load = make_load(folder, rate, seconds)
         say("An undisturbed run, to compare with")
         calm = Command(folder / "calm")
-        calm.run("--quiet", "replay", "--clicks", str(load.clicks))
+        held = calm.rehearse(load)
         expected = calm.anomalies()
+        say(told_rate(rate, held))
+        rate = steady_rate(rate, held)
+        load = load.at_rate(rate)
         say(f"The load at {rate:,} events/s, and in its midst: {scenario.name}")
         command = Command(home)
         with open_store(Settings(home=home, database_url=None)) as store:
-            with Observer(store.catalog_uri) as observer:
+            with Observer(store.catalog_uri) as observer, ExitStack() as beside:
+                watch = ApiWatch(folder, store.catalog_uri, observer.now)
+                api = beside.enter_context(watch) if scenario.asks_api else watch
                 times, clock, complaint = _disturb(scenario, command, load, observer)
             timetable = Timetable(load.event_times(), clock, observer.watched_from)
             latencies = timetable.latencies(observer.first_saved())
             found = command.anomalies()
             balance, labels = command.reconcile(), load.families()
             verdict = judge(observer.samples, times, timetable, balance, found, expected, labels)
+            verdict = replace(verdict, api=api_verdict(api.looks))
         samples = tuple(observer.samples)
         return Outcome(
             scenario,
             rate,
-            seconds,
+            load.seconds,
             times,
             samples,
             verdict,
             complaint,
             tuple(timetable.lag(samples)),
             tuple(latencies),
+            held,
         )
 
 

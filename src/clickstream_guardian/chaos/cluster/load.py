@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -23,6 +23,7 @@ from clickstream_guardian.sources.spool import Order, build_spool
 
 TICK_SECONDS = 0.05
 _HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
 _SINGLE_EVENTS = 64
 """Events of a session each; so many reach every partition."""
 
@@ -50,6 +51,17 @@ class SteadyLoad:
     def later(self) -> datetime:
         """An hour after its last event."""
         return self._times()[-1] + _HOUR
+
+    def rehearsal(self, count: int) -> SteadyLoad:
+        """The first events a day before, of other sessions, as they may come ahead of the load."""
+        first = self.events.head(count)
+        numbers = np.random.default_rng().integers(0, 2**63, len(first))
+        events = first.with_columns(
+            pl.concat_str(pl.lit("before-"), "session_id").alias("session_id"),
+            pl.col("occurred_at") - _DAY,
+            pl.Series("event_id", numbers).cast(pl.UInt128),
+        )
+        return replace(self, events=events)
 
     def _times(self) -> list[datetime]:
         return self.events["occurred_at"].gather([0, -1]).to_list()

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import psycopg
 
+from clickstream_guardian.chaos.api import ApiLook
 from clickstream_guardian.chaos.cluster.detection import positions
 from clickstream_guardian.events.fields import CLICK
 
@@ -45,12 +46,14 @@ class Seen:
         crossings: of each anomaly, when it was first readable and the event at which it crossed.
         signs: when each sign of trouble was first there.
         landed: seconds and rows of the lake, where that is watched.
+        api: how the API answered, where it was asked.
     """
 
     looks: list[Look] = field(default_factory=list)
     crossings: dict[str, tuple[float, str]] = field(default_factory=dict)
     signs: list[tuple[float, str]] = field(default_factory=list)
     landed: list[tuple[float, int]] = field(default_factory=list)
+    api: list[ApiLook] = field(default_factory=list)
 
 
 class Watcher:

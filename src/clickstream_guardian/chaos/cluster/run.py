@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import psycopg
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from clickstream_guardian.chaos.cluster.detection import Detection, positions
+from clickstream_guardian.chaos.api import ApiWatch, api_verdict
+from clickstream_guardian.chaos.cluster.detection import Detection
 from clickstream_guardian.chaos.cluster.faults import ClusterScenario, Ground
 from clickstream_guardian.chaos.cluster.judge import Course, Pace, course, landing_course
 from clickstream_guardian.chaos.cluster.load import (
@@ -26,11 +27,14 @@ from clickstream_guardian.chaos.cluster.load import (
 from clickstream_guardian.chaos.cluster.log import Held, ends, read_back
 from clickstream_guardian.chaos.cluster.observe import Seen, Watcher
 from clickstream_guardian.chaos.cluster.servers import Servers, command_environment, own_stack
+from clickstream_guardian.chaos.cluster.wait import wait_judged, wait_landed, wait_saved
 from clickstream_guardian.chaos.judge import Times, Verdict, attacks, wrong
+from clickstream_guardian.chaos.load import steady_rate, told_rate
 from clickstream_guardian.chaos.run import Outcome, Say, scratch_folder
 from clickstream_guardian.events.fields import CLICK
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.settings import Settings
+from clickstream_guardian.sources.kafka.files import as_events
 from clickstream_guardian.sources.kafka.producer import EventProducer
 from clickstream_guardian.stack.endpoints import cluster_database_url
 from clickstream_guardian.stack.landing import audit, landed_rows, open_cluster_lake
@@ -38,6 +42,8 @@ from clickstream_guardian.store import open_store
 
 _FAULT_AFTER = 0.4
 """Share of the load that is sent when the fault comes."""
+_REHEARSAL_SECONDS = 10.0
+"""So much of the load is a backlog before it, for the rate that holds."""
 _HOLD = 0.25
 """Share of the load during which it stays."""
 _JUDGED = (
@@ -84,42 +90,70 @@ def run_on(
     """
     say(f"Generating {rate * seconds:,.0f} events")
     load = steady_load(folder, rate, seconds)
-    with _trial(settings, folder, scenario, load) as trial:
+    with (
+        _trial(settings, folder, scenario, load) as trial,
+        open_producer(settings) as producer,
+    ):
+        held_rate = _held_rate(trial, producer)
+        say(told_rate(rate, held_rate))
+        rate = steady_rate(rate, held_rate)
+        load = replace(load, rate=rate)
+        trial = replace(trial, load=load)
         starts = ends(settings)
         say(f"The load at {rate:,} events/s, and in its midst: {scenario.name}")
-        times, pace, seen, corrupted = _disturb(trial, scenario)
+        times, pace, seen, corrupted = _disturb(trial, scenario, producer, folder)
         say("The same log once more, undisturbed, to compare with")
         trial.calm.start()
-        _wait_judged(trial.calm, settings)
+        wait_judged(trial.calm, settings)
         held = read_back(settings, starts, load.events)
         since = times.fault if scenario.crash else times.lifted
         way = course(seen.looks, held.read, pace, times.fault, since)
         if scenario.landing:
             way = landing_course(seen.landed, way, pace, since, settings.landing_commit_seconds)
         times, sign = _detected(times, seen, way, pace)
-        verdict = _verdict(trial, times, way, held, sign, corrupted)
+        verdict = replace(
+            _verdict(trial, times, way, held, sign, corrupted), api=api_verdict(seen.api)
+        )
         return Outcome(
             scenario,
             rate,
-            seconds,
+            load.seconds,
             times,
             way.samples,
             verdict,
             _complaint(trial.detection.said),
             way.lag,
             _latencies(seen, load, pace),
+            held_rate,
         )
 
 
-def _disturb(trial: Trial, scenario: ClusterScenario) -> tuple[Times, Pace, Seen, int]:
+def _held_rate(trial: Trial, producer: EventProducer) -> float:
+    """Events a second that detection takes of a backlog, while that is put on the log."""
+    rehearsal = trial.load.rehearsal(int(trial.load.rate * _REHEARSAL_SECONDS))
+    send_singles(producer, rehearsal.earlier)
+    wait_saved(trial.detection, trial.settings)
+    began = time.monotonic()
+    producer.send(CLICK, as_events(rehearsal.events, CLICK))
+    producer.flush()
+    wait_saved(trial.detection, trial.settings)
+    return len(rehearsal.events) / (time.monotonic() - began)
+
+
+def _disturb(
+    trial: Trial, scenario: ClusterScenario, producer: EventProducer, folder: Path
+) -> tuple[Times, Pace, Seen, int]:
     """Send the load, break something, lift it, and wait until all is judged."""
     detection, load = trial.detection, trial.load
     ground = Ground(trial.settings, trial.servers, detection)
     lake = trial.lake
     count = None if lake is None else lambda: landed_rows(lake, CLICK.table)
     watcher = Watcher(detection.database, detection.group, lambda: _troubles(trial), count)
-    with open_producer(trial.settings) as producer, watcher:
+    with watcher, ExitStack() as beside:
         _warm_up(trial, producer)
+        if scenario.asks_api:
+            api = ApiWatch(folder, detection.database, watcher.now)
+            watcher.seen.api = beside.enter_context(api).looks
         sender = Sender(producer, load)
         return _broken(scenario, ground, trial, watcher, sender)
 
@@ -136,10 +170,10 @@ def _broken(
             time.sleep(load.seconds * _HOLD)
         lifted = watcher.now()
         sender.wait()
-        _wait_judged(detection, trial.settings)
+        wait_judged(detection, trial.settings)
         detection.wait(lambda: not trial.servers.troubles())
         if trial.lake is not None:
-            _wait_landed(trial)
+            wait_landed(trial.detection, trial.settings, trial.lake)
         watcher.look_again(detection.wait)
         times = Times(fault, fault, lifted, lifted, watcher.now())
         return times, pace, watcher.seen, len(ground.corrupted)
@@ -148,34 +182,9 @@ def _broken(
 def _warm_up(trial: Trial, producer: EventProducer) -> None:
     """Let detection judge, and landing land, a first event of every partition."""
     send_singles(producer, trial.load.earlier)
-    _wait_judged(trial.detection, trial.settings)
+    wait_judged(trial.detection, trial.settings)
     if trial.lake is not None:
-        _wait_landed(trial)
-
-
-def _wait_landed(trial: Trial) -> None:
-    """Until every message is in the lake, as an event or as a dead letter."""
-    assert trial.lake is not None
-    lake = trial.lake
-    trial.detection.wait(lambda: not any(row.missing for row in audit(trial.settings, lake)))
-
-
-def _wait_judged(detection: Detection, settings: Settings) -> None:
-    """Until every message is judged and every window is closed."""
-    due = ends(settings)
-
-    def judged() -> bool:
-        try:
-            with psycopg.connect(detection.database, autocommit=True) as connection:
-                saved = positions(connection, detection.group)
-                query = "SELECT count(*) FROM anomaly_sessions WHERE status = 'open'"
-                left = connection.execute(query).fetchone()
-        except psycopg.Error:
-            return False
-        clicks = {place: at for (topic, place), at in saved.items() if topic == CLICK.topic}
-        return clicks == due and left == (0,)
-
-    detection.wait(judged)
+        wait_landed(trial.detection, trial.settings, trial.lake)
 
 
 def _troubles(trial: Trial) -> list[str]:
@@ -185,7 +194,10 @@ def _troubles(trial: Trial) -> list[str]:
 
 def _detected(times: Times, seen: Seen, way: Course, pace: Pace) -> tuple[Times, str]:
     """When the fault could first be seen, and by what."""
-    lagging = [(at, "lag of a second") for at, left in way.lag if left > pace.rate]
+    settled = (pace.began + times.fault) / 2  # the first half before it holds the start
+    usual = max((left for at, left in way.lag if settled <= at <= times.fault), default=0)
+    limit = max(pace.rate, usual)
+    lagging = [(at, "lag of a second") for at, left in way.lag if left > limit]
     signs = sorted(one for one in [*seen.signs, *lagging] if one[0] > times.fault)
     if not signs:
         return times, "no sign"
