@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from clickstream_guardian.events.fields import CLICK
 from clickstream_guardian.stack.endpoints import cluster_database_url, environment
@@ -26,6 +27,7 @@ def stored(world: World) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.timeout(900)  # Spark starts, on two cores beside the stack
 def test_the_day_on_s3_is_the_same_by_duckdb_and_by_spark_submit(world: World) -> None:
     with world.producer() as producer:
         producer.send(CLICK, made_clicks(500, seed=12))
@@ -42,7 +44,7 @@ def test_the_day_on_s3_is_the_same_by_duckdb_and_by_spark_submit(world: World) -
         env=os.environ | environment(world.settings) | {"PATH": path},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
