@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from clickstream_guardian.detector.runs import Ints
 from clickstream_guardian.rules.model import Rule, Window
 
-Ints = npt.NDArray[np.int64]
 DUE_SCHEMA: dict[str, pl.DataType] = {
     "session_id": pl.String(),
     "start": pl.Int64(),
