@@ -224,6 +224,15 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=65533, description="Controller port of the first broker; two more follow."),
     ] = 19092
+    kafka_metrics_port: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=65533,
+            description="Serve Prometheus metrics of the stack's first broker there, the next two "
+            "follow; not at all by default.",
+        ),
+    ] = None
     schema_registry_port: Annotated[
         int, Field(ge=1, le=65535, description="Port of the schema registry.")
     ] = 8081

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from clickstream_guardian.api.gauges import gauges
 from clickstream_guardian.api.measures import Measures
 from clickstream_guardian.api.stream import ChangeFeed
+from clickstream_guardian.stack.kafka_metrics import BROKER_METRICS
 from clickstream_guardian.telemetry.detection import DetectionMetrics
 from clickstream_guardian.telemetry.produce import ProduceMetrics
 from clickstream_guardian.telemetry.replay import ReplayMetrics
@@ -24,7 +25,7 @@ GRAFANA = ROOT / "deploy" / "grafana"
 PAGE = ROOT / "docs" / "operations" / "MONITORING_STRATEGY.md"
 SEVERITIES = {"low", "medium", "high", "critical"}
 ENDS = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
-METRIC = re.compile(r"\b(?:guardian|process)_[a-z_]*[a-z]\b|\bup\b")
+METRIC = re.compile(r"\b(?:guardian|process|kafka)_[a-z_]*[a-z]\b|\bup\b")
 STATUS: dict[str, Any] = {
     "events": dict.fromkeys(("received", "landed", "duplicates", "rejected", "late"), 1),
     "batch": {
@@ -56,14 +57,15 @@ def names_of(registry: CollectorRegistry) -> set[str]:
 
 
 def served() -> set[str]:
-    """Every name that a scrape of the API, a detector, a replay or a producer can hold."""
+    """Every name that a scrape of the API, a detector, a replay, a producer or a broker
+    can hold."""
     feed = cast(ChangeFeed, SimpleNamespace(listeners=0))
     api = Measures(lambda: {"open": 1}, feed)
     registries = (
         *(api.registry, DetectionMetrics().registry, ReplayMetrics().registry),
         ProduceMetrics().registry,
     )
-    return set(gauges(STATUS)).union(*map(names_of, registries))
+    return set(gauges(STATUS)).union(BROKER_METRICS, *map(names_of, registries))
 
 
 def mentioned(expression: str) -> set[str]:
@@ -108,7 +110,8 @@ def test_panels_lie_side_by_side_and_say_what_they_show() -> None:
 def test_every_metric_of_ours_is_on_the_page() -> None:
     page = PAGE.read_text()
     plain = {re.sub(r"_(bucket|sum|count)$", "", name) for name in served()}
-    missing = {name for name in plain if name.startswith("guardian_") and f"`{name}`" not in page}
+    ours = {name for name in plain if name.startswith(("guardian_", "kafka_"))}
+    missing = {name for name in ours if f"`{name}`" not in page}
     assert not missing
 
 

@@ -130,7 +130,7 @@ class Command:
             GuardianError: it ended with another exit code.
         """
         process = self.start(*arguments)
-        out, error = process.communicate()
+        out, error = ended(process)
         if process.returncode not in codes:
             raise GuardianError(f"`guardian {' '.join(arguments)}` failed: {error.strip()}")
         return out
@@ -142,7 +142,7 @@ class Command:
             GuardianError: it failed.
         """
         process = self.start("--quiet", "replay", "--clicks", str(load.clicks), log="json")
-        _, said = process.communicate()
+        _, said = ended(process)
         if process.returncode:
             raise GuardianError(f"The undisturbed run failed: {said.strip()[-500:]}")
         return held_rate(said, len(load.event_times()))
@@ -168,6 +168,15 @@ def make_load(folder: Path, rate: int, seconds: float) -> Load:
     if missing := [file for file in files if not file.exists()]:
         raise GuardianError(f"{missing[0]}: was not generated; see `guardian generate --help`.")
     return Load(*files, _DAY_SECONDS / seconds, seconds)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for a process; what it printed. Interrupted, it does not outlive the wait."""
+    try:
+        return process.communicate()
+    except BaseException:
+        stop(process)
+        raise
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

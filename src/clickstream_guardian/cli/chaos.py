@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,6 +82,7 @@ def run(
     from clickstream_guardian.cli.screen import table
 
     common = shared(context)
+    signal.signal(signal.SIGTERM, _interrupt)  # nothing is left running then either
     if number in SCENARIOS:
         outcome = run_scenario(SCENARIOS[number], rate, seconds, common.notes.print)
     elif number in _of_cluster():
@@ -97,6 +99,10 @@ def run(
         common.screen.print(f"Report: {page}")
     if not outcome.verdict.is_clean:
         raise GuardianError(f"Scenario {number} did harm; see {page}.")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _shown(value: object) -> str:

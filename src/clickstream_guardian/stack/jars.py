@@ -1,6 +1,7 @@
 """Resolve the Java parts: Maven copies them into the cache, the committed lock says what they are.
 
-Each *set* is one folder, one class path: ``kafka``, ``iceberg-sink`` and ``registry``, and
+Each *set* is one folder, one class path: ``kafka``, ``iceberg-sink``, ``registry``, ``spark`` and
+``jmx-exporter``, and
 ``connect-plugin``, our own converter and transforms, compiled from ``stack/java``.
 """
 
@@ -25,7 +26,8 @@ HERE = Path(__file__).parent
 POM = HERE / "maven/pom.xml"
 LOCK = HERE / "maven/jars.lock"
 JAVA_SOURCES = HERE / "java"
-MAVEN_SETS = ("kafka", "iceberg-sink", "registry", "spark")
+JMX_SET = "jmx-exporter"
+MAVEN_SETS = ("kafka", "iceberg-sink", "registry", "spark", JMX_SET)
 PLUGIN_SET = "connect-plugin"
 
 JarLock = Mapping[str, Mapping[str, str]]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.sources.kafka.admin import brokers_online
+from clickstream_guardian.stack.jars import JMX_SET
+from clickstream_guardian.stack.kafka_metrics import agent_option, announce
 from clickstream_guardian.stack.secrets import write_private
 from clickstream_guardian.stack.service import Service
 
@@ -83,14 +86,19 @@ def as_properties(values: dict[str, str]) -> str:
 
 
 def kafka_services(
-    settings: Settings, folder: Path, java: Path, jars: Path, cluster_id: str
+    settings: Settings, folder: Path, java: Path, jars: Mapping[str, Path], cluster_id: str
 ) -> list[Service]:
     """The three brokers."""
     return [_broker(settings, folder, java, jars, cluster_id, number) for number in BROKERS]
 
 
 def _broker(
-    settings: Settings, folder: Path, java: Path, jars: Path, cluster_id: str, number: int
+    settings: Settings,
+    folder: Path,
+    java: Path,
+    jars: Mapping[str, Path],
+    cluster_id: str,
+    number: int,
 ) -> Service:
     own = folder / f"kafka-{number}"
     properties = own / "server.properties"
@@ -98,7 +106,9 @@ def _broker(
     data = own / "data"
     port = settings.kafka_port + number - 1
     options = ("-Xms192m", "-Xmx384m", "-XX:+UseG1GC", f"-Dlog4j2.configurationFile={logging}")
-    base = (str(java), *options, "-cp", f"{jars}/*")
+    base = (str(java), *options, "-cp", f"{jars['kafka']}/*")
+    metrics_port = settings.kafka_metrics_port
+    agent = () if metrics_port is None else agent_option(settings, number, jars[JMX_SET], own)
 
     def prepare() -> None:
         own.mkdir(parents=True, exist_ok=True)
@@ -106,14 +116,18 @@ def _broker(
         logging.write_text(LOGGING.replace("{level}", "WARN"))
         if not (data / "meta.properties").exists():
             _format(base, cluster_id, properties)
+        announce(settings, len(BROKERS))
 
     return Service(
         name=f"kafka-{number}",
         group="kafka",
-        command=(*base, "kafka.Kafka", str(properties)),
+        command=(base[0], *agent, *base[1:], "kafka.Kafka", str(properties)),
         folder=own,
         address=f"{settings.stack_host}:{port}",
-        ports=(port, settings.kafka_controller_port + number - 1),
+        ports=(
+            *(port, settings.kafka_controller_port + number - 1),
+            *(() if metrics_port is None else (metrics_port + number - 1,)),
+        ),
         probe=lambda: brokers_online(f"{settings.stack_host}:{port}", len(BROKERS)),
         prepare=prepare,
         stop_seconds=25,

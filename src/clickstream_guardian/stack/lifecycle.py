@@ -17,9 +17,10 @@ from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.airflow import airflow_services, install_airflow
 from clickstream_guardian.stack.connect import connect_service
 from clickstream_guardian.stack.endpoints import spark_lake
-from clickstream_guardian.stack.jars import PLUGIN_SET, resolve_jars
+from clickstream_guardian.stack.jars import JMX_SET, PLUGIN_SET, resolve_jars
 from clickstream_guardian.stack.java import java_for
 from clickstream_guardian.stack.kafka import kafka_services
+from clickstream_guardian.stack.kafka_metrics import retract
 from clickstream_guardian.stack.postgres import postgres_service
 from clickstream_guardian.stack.probes import port_is_free, wait_ready
 from clickstream_guardian.stack.registry import registry_service
@@ -102,6 +103,8 @@ def plan(
     groups = set(groups)
     folder = stack_folder(settings)
     sets = {name: None for group in GROUPS if group in groups for name in JAR_SETS.get(group, ())}
+    if "kafka" in groups and settings.kafka_metrics_port is not None:
+        sets[JMX_SET] = None
     if sets:
         report(f"Java parts: {', '.join(sets)} (first time: downloads about 370 MB)")
     home = settings.java_home
@@ -113,7 +116,7 @@ def plan(
         services.append(s3_service(settings, folder, secrets))
     if "kafka" in groups:
         java = java_for(17, home)
-        services += kafka_services(settings, folder, java, jars["kafka"], secrets.kafka_cluster_id)
+        services += kafka_services(settings, folder, java, jars, secrets.kafka_cluster_id)
     if "registry" in groups:
         java = java_for(21, home)
         services.append(registry_service(settings, folder, java, jars["registry"], secrets))
@@ -167,6 +170,7 @@ def down(settings: Settings) -> bool:
     supervisor = Supervisor(folder, secrets.supervisor_password)
     found = supervisor.running() or bool(stack_processes(folder))
     supervisor.shutdown()
+    retract(settings)
     return found
 
 
@@ -177,6 +181,7 @@ def destroy(settings: Settings) -> None:
     shutil.rmtree(outside_home(folder / "postgres").parent, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     (settings.home_path / "secrets" / "stack.json").unlink(missing_ok=True)
+    retract(settings)
 
 
 def log_file(settings: Settings, name: str) -> Path:

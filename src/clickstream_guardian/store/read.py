@@ -8,6 +8,7 @@ by PostgreSQL: it is the fastest way to an answer, and the only place where a va
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,8 +93,11 @@ class Reader:
         )
 
     async def open(self) -> None:
-        """Begin to connect; an unreachable database shows at the first query, not here."""
+        """Connect, or try for a short while; an absent database shows at the first query."""
         await self._pool.open(wait=False)
+        with suppress(psycopg_pool.PoolTimeout):
+            async with self._pool.connection(timeout=3 * self.config.wait_seconds):
+                pass
 
     async def close(self) -> None:
         """Close the connections."""

@@ -32,6 +32,7 @@ PORTS = (
 _OF_OTHERS = (
     *("database_url", "kafka_bootstrap_servers", "schema_registry_url", "kafka_connect_url"),
     *("s3_endpoint", "s3_access_key", "s3_secret_key", "spark_master", "warehouse"),
+    "kafka_metrics_port",
 )
 """What would point at servers of others."""
 _BLOCK = 5
