@@ -17,6 +17,7 @@ from clickstream_guardian.rules.model import (
     Condition,
     Count,
     Distinct,
+    Gap,
     Measure,
     MemberCount,
     Ratio,
@@ -55,7 +56,8 @@ def _members(members: Condition, events: pl.DataFrame) -> pl.DataFrame:
 def _candidates(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame:
     """All events, by window, of sessions that may belong to a key with enough sessions."""
     if rule.key == "site":
-        return in_windows(rule, distinct_events(rows), due)
+        due = _crowded(rule, rows, due)
+        return in_windows(rule, distinct_events(_within(rule, rows, due)), due)
     laid = in_windows(rule, rows.select("session_id", "at", "item_id"), due)
     counts = laid.group_by("item_id", "start").agg(n=pl.len())
     frequent = counts.filter(pl.col("n") >= rule.least_events).select("item_id", "start")
@@ -66,6 +68,46 @@ def _candidates(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame
         sessions = laid.select(_WINDOW).unique().join(rare, on=_WINDOW, how="anti")
     wanted = rows.join(sessions, on="session_id", how="semi")
     return in_windows(rule, distinct_events(wanted), due).join(sessions, on=_WINDOW, how="semi")
+
+
+def _crowded(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> np.ndarray:
+    """The due windows that may hold as many members as the rule asks for.
+
+    A member whose pauses have a greatest value has two events of its own no further apart. Sessions
+    are sorted by a hash; where two share one, what comes between a session's two events is only
+    nearer to the second, so no session is missed.
+    """
+    apart_us, least = _greatest_pause(rule), _least_members(rule)
+    if apart_us is None or least < 2:
+        return due
+    ordered = rows.select("session_id", "hash", "at").sort("hash", "at")
+    same = pl.col("hash") == pl.col("hash").shift()
+    quick = ordered.filter(same & (pl.col("at") - pl.col("at").shift() <= apart_us))
+    found = in_windows(rule, quick.select("session_id", "at"), due).group_by("start")
+    enough = found.agg(n=pl.col("session_id").n_unique()).filter(pl.col("n") >= least)["start"]
+    return due[np.isin(due, enough.to_numpy())]
+
+
+def _greatest_pause(rule: Rule) -> int | None:
+    """The greatest pause that every member has at least once, in microseconds; None for any."""
+    assert rule.members is not None
+    for name, threshold in rule.members.when.items():
+        if isinstance(rule.members.measures[name], Gap) and threshold.operator in ("<=", "<"):
+            return int(threshold.value * 1e6) + 1
+    return None
+
+
+def _least_members(rule: Rule) -> int:
+    """Fewest members of a key with which the rule can hold."""
+    counts = {n: m for n, m in rule.measures.items() if isinstance(m, MemberCount)}
+    return least_events(counts, {n: t for n, t in rule.when.items() if n in counts})
+
+
+def _within(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame:
+    """The events that lie in one of the windows."""
+    every = rule.window.every_us
+    panes = np.unique(due[:, None] + np.arange(rule.window.panes) * every)
+    return rows.filter((pl.col("at") // every * every).is_in(panes.tolist()))
 
 
 def _partial(rule: Rule, events: pl.DataFrame) -> pl.DataFrame:
