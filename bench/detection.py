@@ -2,7 +2,8 @@
 
 Run: `python bench/detection.py [--days 7] [--seed 2026]`. Writes recall per family and
 strength, precision and false positives per rule, delays and overlap. With `--floor` it writes what
-`tests/unit/lab/test_floor.py` holds the catalogue to, instead.
+`tests/unit/lab/test_floor.py` holds the catalogue to, instead; with `--mimics` the recall of mimics
+that rules reach when their thresholds are eased, along the share of clean sessions then flagged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bench.machine import RESULTS, write
 from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.lab.attacks.plan import AttackPlan, load_plan
 from clickstream_guardian.lab.drawn import drawn_days, events_of, labels_of
+from clickstream_guardian.lab.mimics import mimic_curve
 from clickstream_guardian.lab.parameters import default_parameters
 from clickstream_guardian.lab.pictures import draw_scores
 from clickstream_guardian.lab.trial import small_trial, try_rules
@@ -59,12 +61,26 @@ def floor() -> dict[str, Any]:
     }
 
 
+def mimics(seed: int, scale: float) -> dict[str, Any]:
+    """The curve on one day that holds many mimics of each family."""
+    day = date(2014, 4, 9)
+    plan = load_plan("trial").dense(round(50_000 * scale), 40)
+    made = list(drawn_days(default_parameters(), (day, day), lambda _: plan, seed, scale))
+    curve = mimic_curve(load_catalogue(), events_of(made), labels_of(made))
+    return {"seed": seed, "scale": scale, "curve": curve}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seed", type=int, default=JUDGING_SEED)
     parser.add_argument("--floor", action="store_true")
+    parser.add_argument("--mimics", action="store_true")
+    parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
+    if options.mimics:
+        write("mimics", mimics(options.seed, options.scale))
+        return
     if options.floor:
         FLOOR.write_text(json.dumps(floor(), indent=2) + "\n")
         return

@@ -44,8 +44,11 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield reference / "settings.md", settings_page()
     yield reference / "cli.md", cli_page()
     yield reference / "schemas.md", schemas_page()
-    measured = json.loads((ROOT / "bench" / "results" / "detection.json").read_text())
-    yield reference / "rules.md", rules_reference.render(load_catalogue(), measured)
+    results = ROOT / "bench" / "results"
+    measured, mimics = (
+        json.loads((results / f"{name}.json").read_text()) for name in ("detection", "mimics")
+    )
+    yield reference / "rules.md", rules_reference.render(load_catalogue(), measured, mimics)
     yield reference / "metrics.md", metrics_reference.render()
     yield reference / "api.md", api_reference.render()
 

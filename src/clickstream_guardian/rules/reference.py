@@ -92,12 +92,13 @@ of the family the rule finds most of, naive and jittered together.
 """
 
 
-def render(rules: Sequence[Rule], measured: Mapping[str, Any]) -> str:
+def render(rules: Sequence[Rule], measured: Mapping[str, Any], mimics: Mapping[str, Any]) -> str:
     """Markdown with one section per rule.
 
     Args:
         rules: the catalogue.
         measured: a result of ``bench/detection.py``.
+        mimics: one of ``bench/detection.py --mimics``.
     """
     words = [f"| {word} | {meaning} |" for word, meaning in _WORDS]
     head = _HEAD.replace("{words}", "\n".join(["| word | meaning |", "|---|---|", *words])).replace(
@@ -106,7 +107,7 @@ def render(rules: Sequence[Rule], measured: Mapping[str, Any]) -> str:
         f"on ({measured['clean_sessions']:,} clean sessions; `{measured['command']}`)",
     )
     found = {row["rule"]: row for row in measured["rules"]}
-    lines = [head, *_families(measured)]
+    lines = [head, *_families(measured), *_mimics(mimics)]
     for rule in rules:
         lines += _section(rule, found.get(rule.name))
     return "\n".join(lines)
@@ -130,6 +131,36 @@ def _families(measured: Mapping[str, Any]) -> Iterator[str]:
         f"any rule; of the controls, {measured['flagged_controls']} sessions."
     )
     yield ""
+
+
+_MIMICS = """## Mimics, along the false positives
+
+A mimic keeps its family's one trait and takes the rest from clean sessions, so it is caught only at
+the price of clean sessions. Here every threshold of a rule is eased by a factor (0.5: least values
+halved, greatest doubled), and for each share of clean sessions that may be flagged the one rule and
+factor are taken that find most of the family. The catalogue itself does not change. Measured on one
+day of {scale} times the real shop's traffic by `{command}`.
+"""
+
+
+def _mimics(measured: Mapping[str, Any]) -> Iterator[str]:
+    curves: dict[str, list[Mapping[str, Any]]] = {}
+    for row in measured["curve"]:
+        curves.setdefault(row["family"], []).append(row)
+    rates = [row["rate"] for row in next(iter(curves.values()))]
+    yield _MIMICS.format(scale=f"{measured['scale']:g}", command=measured["command"])
+    shown = " | ".join(f"{rate:.2%}".replace("0%", "%").replace("%", " %") for rate in rates)
+    yield f"| family | mimics | {shown} | at 0.1 % by |"
+    yield "|---|---|" + "---|" * (len(rates) + 1)
+    for family, rows in curves.items():
+        at = next(row for row in rows if row["rate"] == _RATE)
+        by = f"{at['rule']} × {at['looseness']:g}" if at["rule"] else ""
+        recalls = " | ".join(_share(row["recall"]) for row in rows)
+        yield f"| `{family}` | {rows[0]['sessions']:,} | {recalls} | {by} |"
+    yield ""
+
+
+_RATE = 0.001  # of the column whose rule is named
 
 
 def _section(rule: Rule, row: Mapping[str, Any] | None) -> Iterator[str]:
