@@ -79,4 +79,5 @@ def spare_of(request: Request) -> SpareAnswers:
 
 def asked(request: Request) -> str:
     """What was asked, as answers are kept by."""
-    return f"{request.url.path}?{request.url.query}"
+    scope = request.scope  # `request.url` would put a whole URL together
+    return f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
