@@ -6,8 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -76,6 +75,8 @@ def detect(
 
     Example: [bold]guardian detect --from latest --metrics-port 9400[/]
     """
+    from clickstream_guardian.telemetry.process import metrics_as_set
+
     watching = Watching(shared(context))
     settings = load_settings(
         spark_master=master, spark_checkpoint=checkpoint, metrics_port=metrics_port
@@ -83,7 +84,10 @@ def detect(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with _served(settings, watching):
+    registry = watching.metrics.registry
+    with metrics_as_set(registry, settings, "guardian_detect") as address:
+        if address is not None:
+            watching.say(f"metrics at {address}")
         if engine is EngineName.SPARK:
             from clickstream_guardian.cli.detect_spark import detect_on_spark
 
@@ -91,20 +95,6 @@ def detect(
         else:
             _detect(settings, group, start, watching, stop)
     watching.say(f"stopped; {watching.messages:,} messages were judged and saved")
-
-
-@contextmanager
-def _served(settings: Settings, watching: Watching) -> Iterator[None]:
-    """Metrics at the port that is asked for, if one is."""
-    from clickstream_guardian.telemetry.process import served_metrics
-
-    if settings.metrics_port is None:
-        yield
-        return
-    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
-    with served_metrics(watching.metrics.registry, *place, "guardian_detect") as address:
-        watching.say(f"metrics at {address}")
-        yield
 
 
 def _detect(

@@ -33,18 +33,14 @@ def telling(common: Shared, settings: Settings, watching: Watching) -> Iterator[
     if settings.metrics_port is None and not is_json():
         yield watching
         return
-    from clickstream_guardian.telemetry.process import served_metrics
+    from clickstream_guardian.telemetry.process import metrics_as_set
     from clickstream_guardian.telemetry.replay import ReplayMetrics, TellingObserver
 
     metrics = ReplayMetrics()
-    observer = TellingObserver(watching, metrics)
-    if settings.metrics_port is None:
-        yield observer
-        return
-    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
-    with served_metrics(metrics.registry, *place, "guardian_replay") as address:
-        common.notes.print(f"Metrics: {address}")
-        yield observer
+    with metrics_as_set(metrics.registry, settings, "guardian_replay") as address:
+        if address is not None:
+            common.notes.print(f"Metrics: {address}")
+        yield TellingObserver(watching, metrics)
 
 
 class Watching:

@@ -60,12 +60,14 @@ def judged_windows(
     new = _Panes(
         codes[len(counts) :], span.touched["pane"].to_numpy(), span.touched["earliest"].to_numpy()
     )
+    place = np.empty(len(codes) + 1, dtype=np.int64)
+    place[codes] = np.arange(len(codes))
     found: dict[str, pl.DataFrame] = {}
     for window in {rule.window for rule in rules}:
         due = _due(window, held, new, span)
         for rule in rules:
             if rule.window == window:
-                found[rule.name] = due.of_least(rule.least_events).named(sessions, codes)
+                found[rule.name] = due.of_least(rule.least_events).named(sessions, place)
     return found
 
 
@@ -114,12 +116,10 @@ class _Due:
             self.session[chosen], self.start[chosen], self.events[chosen], self.earliest[chosen]
         )
 
-    def named(self, sessions: pl.Series, codes: Ints) -> pl.DataFrame:
-        """As a table, with the sessions' own names for their codes."""
+    def named(self, sessions: pl.Series, place: Ints) -> pl.DataFrame:
+        """As a table, with the sessions' own names; ``place`` tells where a code's name stands."""
         if not len(self.session):
             return _NOTHING
-        place = np.empty(int(codes.max()) + 1, dtype=np.int64)
-        place[codes] = np.arange(len(codes))
         return pl.DataFrame(
             {
                 "session_id": sessions.gather(place[self.session]),

@@ -172,7 +172,7 @@ def _watched(settings: Settings) -> Iterator[Callable[[EventKind], EventProducer
     if settings.metrics_port is None:
         yield lambda _: _open_producer(settings)
         return
-    from clickstream_guardian.telemetry.process import served_metrics
+    from clickstream_guardian.telemetry.process import metrics_as_set
     from clickstream_guardian.telemetry.produce import ProduceMetrics
 
     metrics = ProduceMetrics()
@@ -182,8 +182,7 @@ def _watched(settings: Settings) -> Iterator[Callable[[EventKind], EventProducer
         metrics.watch(kind.name, producer)
         return producer
 
-    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
-    with served_metrics(metrics.registry, *place, "guardian_produce") as address:
+    with metrics_as_set(metrics.registry, settings, "guardian_produce") as address:
         ERR.print(f"Metrics: {address}")
         yield opened
 

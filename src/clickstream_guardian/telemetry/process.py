@@ -10,6 +10,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
 
 from clickstream_guardian import __version__
+from clickstream_guardian.settings import Settings
 
 
 def process_registry() -> CollectorRegistry:
@@ -53,3 +54,16 @@ def served_metrics(
         file.unlink(missing_ok=True)
         raise
     file.unlink(missing_ok=True)
+
+
+@contextmanager
+def metrics_as_set(
+    registry: CollectorRegistry, settings: Settings, job: str
+) -> Iterator[str | None]:
+    """``served_metrics`` at the settings' port; the value is None where they name none."""
+    if settings.metrics_port is None:
+        yield None
+        return
+    place = (settings.bind_host, settings.metrics_port, settings.metrics_targets)
+    with served_metrics(registry, *place, job) as address:
+        yield address
