@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import date
-from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
@@ -35,7 +34,12 @@ from clickstream_guardian.engines.embedded.connection import (
     one_sentence,
     open_duckdb,
 )
-from clickstream_guardian.engines.embedded.raw_files import RawFiles, as_column, paths_by_day
+from clickstream_guardian.engines.embedded.raw_files import (
+    RawFiles,
+    as_column,
+    local_path,
+    paths_by_day,
+)
 from clickstream_guardian.engines.embedded.views import RawDays, make_views
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EVENT_KINDS
@@ -157,15 +161,13 @@ class DuckDbEngine:
         Raises:
             GuardianError: DuckDB cannot tell.
         """
-        files = [
-            paths
+        paths = [
+            local_path(file)
             for kind in EVENT_KINDS
-            for paths in paths_by_day(
-                self._lake.data_files(kind.table, first.isoformat(), last.isoformat())
-            ).values()
+            for file in self._lake.data_files(kind.table, first.isoformat(), last.isoformat())
         ]
         with self._asking(f"The clients of {len(sessions)} sessions") as connection:
-            return find_clients(connection, sessions, list(chain.from_iterable(files)))
+            return find_clients(connection, sessions, paths)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:

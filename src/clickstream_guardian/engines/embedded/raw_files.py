@@ -61,8 +61,13 @@ def paths_by_day(files: Iterable[DataFile]) -> dict[str, list[str]]:
     """Local paths by day, both sorted."""
     by_day: dict[str, list[str]] = {}
     for file in files:
-        by_day.setdefault(file.dt, []).append(file.path.removeprefix("file://"))
+        by_day.setdefault(file.dt, []).append(local_path(file))
     return {dt: sorted(by_day[dt]) for dt in sorted(by_day)}
+
+
+def local_path(file: DataFile) -> str:
+    """Where DuckDB finds it."""
+    return file.path.removeprefix("file://")
 
 
 def create_table(name: str, fields: Iterable[Field]) -> str:
