@@ -60,8 +60,14 @@ class Detector:
         self.process = subprocess.Popen(self.command, env=environment)
 
     def progress(self) -> list[Any]:
+        self.check_alive()
         with self.store.begin() as connection:
             return [one for one, _ in list_progress(connection) if one.group == self.group]
+
+    def check_alive(self) -> None:
+        """Raise if the process has ended by itself; it has said why."""
+        if self.process.poll() is not None:
+            raise SystemExit("Detection ended before it was told to: see its message above.")
 
     @property
     def messages(self) -> int:
@@ -72,6 +78,7 @@ class Detector:
         query = "SELECT count(*) FROM detector_positions WHERE group_name LIKE %s"
         with psycopg.connect(self.database, autocommit=True) as connection:
             while connection.execute(query, (f"kafka:{self.group}:%",)).fetchone() != (8,):
+                self.check_alive()
                 time.sleep(0.2)
 
     def cpu(self) -> float:

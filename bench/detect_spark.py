@@ -216,6 +216,7 @@ def main() -> None:
     live(spark, settings, 5_000, 10)  # warm: compiled code, workers that have imported
     for rate in options.rates:
         result["live"][f"{rate}/s"] = live(spark, settings, rate, options.seconds)
+        write("detect_spark", result)  # so that a later part's failure costs no earlier one
     if options.backlog:
         result["backlog"] = drain(spark, settings, options.backlog)
     spark.stop()

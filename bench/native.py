@@ -18,6 +18,7 @@ from clickstream_guardian.settings import Settings
 from clickstream_guardian.sources.kafka.columns import ColumnDecoder, Messages
 from clickstream_guardian.sources.kafka.registry import SchemaRegistry
 
+_ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 _EVENTS = "session_id string, occurred_at timestamp, item_id string, event_id string"
 
 
@@ -26,6 +27,8 @@ def aggregations(
 ) -> dict[str, Any]:
     """Drain the topic by both rules at once; seconds and state rows."""
     spark.conf.set("spark.sql.shuffle.partitions", "2")
+    # the default provider keeps all state on the heap, which a backlog of millions overflows
+    spark.conf.set("spark.sql.streaming.stateStore.providerClass", _ROCKSDB)
     events = _events(spark, settings, offsets, most).dropDuplicatesWithinWatermark(["event_id"])
     tumbling = (
         events.groupBy(f.window("occurred_at", "10 seconds"), "session_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,12 +27,13 @@ from tests.cluster.detecting import (
     start_detector,
     statuses,
 )
-from tests.cluster.topic import Portion, Sent, made_traffic, send
+from tests.cluster.topic import Portion, Sent, made_crowds, made_traffic, send
 from tests.cluster.world import World, wait_for
 from tests.parity.oracle import OracleAnomaly
 
-RULES, _ = split_rules([rule for rule in load_catalogue() if rule.events == CLICK.name])
+RULES, CROWD_RULES = split_rules([r for r in load_catalogue() if r.events == CLICK.name])
 CONFIG = DetectorConfig(RULES)
+CROWDS = DetectorConfig(CROWD_RULES)
 
 
 @dataclass
@@ -45,9 +47,9 @@ class Trial:
     portion: Portion
     running: list[Detector] = field(default_factory=list)
 
-    def start(self, **environment: str) -> Detector:
+    def start(self, *options: str, **environment: str) -> Detector:
         detector = start_detector(
-            self.folder, self.group, self.database, "--from", "latest", **environment
+            self.folder, self.group, self.database, "--from", "latest", *options, **environment
         )
         self.running.append(detector)
         return detector
@@ -70,8 +72,8 @@ class Trial:
         self.wait(lambda: next_offsets(self.database, self.group) == ends, seconds)
         self.wait(lambda: statuses(self.database)["open"] == 0, seconds)
 
-    def expected(self) -> list[OracleAnomaly]:
-        found = self.portion.expected(CONFIG)
+    def expected(self, config: DetectorConfig = CONFIG) -> list[OracleAnomaly]:
+        found = self.portion.expected(config)
         assert len(found) > 50
         return [replace(a, measures=tuple(sorted(a.measures))) for a in found]
 
@@ -169,6 +171,24 @@ def test_a_zombie_writes_nothing_and_the_result_stands(trial: Trial) -> None:
     trial.wait(lambda: rows(trial.database) == expected)
     assert heir.stop() == 0
     assert zombie.stop() == 0
+
+
+def test_crowds_are_judged_over_all_partitions_by_one_process_and_by_its_heir(trial: Trial) -> None:
+    first = trial.start("--crowds")
+    trial.wait(lambda: len(next_offsets(trial.database, f"{trial.group}-crowds")) == 8)
+    second = trial.start("--crowds")
+    trial.group += "-crowds"
+    trial.wait(lambda: "waiting for partitions" in first.said + second.said)
+    traffic = made_crowds(seed=5)
+    trial.send(traffic[: len(traffic) // 2])
+    leader = second if "waiting" in first.said else first
+    leader.kill()
+    trial.send(traffic[len(traffic) // 2 :])
+    trial.wait_judged()
+    expected = trial.expected(CROWDS)
+    trial.wait(lambda: rows(trial.database) == expected)
+    assert Counter(one.rule for one in expected).keys() == {rule.name for rule in CROWD_RULES}
+    assert trial.on_topic(LATE_TOPIC) == []
 
 
 def test_an_absent_database_is_waited_for(trial: Trial) -> None:

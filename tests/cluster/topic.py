@@ -81,6 +81,39 @@ def made_traffic(seed: int, sessions: int = 400) -> list[Sent]:
     return [sent for _, sent in sorted(rows, key=lambda pair: pair[0])]
 
 
+def made_crowds(seed: int) -> list[Sent]:
+    """Half an hour in which sessions of all partitions do the same: each kind of crowd once."""
+    rng = random.Random(seed)
+    rows: list[tuple[float, Sent]] = []
+
+    def visit(session: str, begin: float, items: list[str], pause: float) -> None:
+        for number, item in enumerate(items):
+            second = begin + number * pause
+            row = {
+                "event_id": rng.randbytes(16),
+                "session_id": f"{seed}-{session}",
+                "occurred_at": DAY + timedelta(microseconds=round(second * 1e6)),
+                "item_id": item,
+            }
+            rows.append((second, Sent(CLICK, f"{seed}-{session}", row)))
+
+    def several(count: int) -> list[str]:
+        return [f"i{n}" for n in rng.sample(range(300), count)]
+
+    for n in range(300):
+        visit(f"{n}", rng.uniform(0, 1700), several(rng.randint(1, 6)), rng.uniform(4, 20))
+    for n in range(45):
+        visit(f"farm{n}", rng.uniform(0, 1700), ["farmed"] * rng.randint(1, 3), 9)
+    for n in range(12):
+        visit(f"step{n}", 300 + rng.uniform(0, 60), ["a", "b", "c"], rng.uniform(5, 9))
+    for n in range(7):
+        visit(f"again{n}", rng.uniform(0, 1700), ["p", "q", "r", "s", "t"], 11)
+    for n in range(80):
+        visit(f"flood{n}", 840 + rng.uniform(0, 60), several(1) * 4, 0.5)
+    rows += [(at + rng.uniform(0, 5), sent) for at, sent in rng.sample(rows, 40)]  # repeats
+    return [sent for _, sent in sorted(rows, key=lambda pair: pair[0])]
+
+
 def send(settings: Settings, traffic: list[Sent]) -> None:
     """Put messages on the log, in their order, and wait for the acknowledgements."""
     known = {e.subject: e.schema_id for e in SchemaRegistry(settings.registry_url).register_all()}

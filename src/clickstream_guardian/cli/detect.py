@@ -22,6 +22,7 @@ from clickstream_guardian.telemetry.log import Event, tell, tell_anomaly
 if TYPE_CHECKING:
     from clickstream_guardian.detector.model import Anomaly
     from clickstream_guardian.detector.state import DetectorConfig
+    from clickstream_guardian.pipelines.live import LiveOptions
     from clickstream_guardian.store.snapshots import BucketProgress
     from clickstream_guardian.telemetry.detection import DetectionMetrics
 
@@ -66,6 +67,14 @@ def detect(
         str | None,
         typer.Option(help="spark: the cluster, such as local[2]; that of the stack by default."),
     ] = None,
+    crowds: Annotated[
+        bool,
+        typer.Option(
+            "--crowds",
+            help="Judge the rules that need every partition at once, and no others; beside either "
+            "engine. A second such process stands by.",
+        ),
+    ] = False,
     checkpoint: Annotated[
         str | None,
         typer.Option(help="spark: folder or s3a://… of Spark's own checkpoint; in the home."),
@@ -75,8 +84,11 @@ def detect(
 
     Example: [bold]guardian detect --from latest --metrics-port 9400[/]
     """
+    from clickstream_guardian.pipelines.live import LiveOptions
     from clickstream_guardian.telemetry.process import metrics_as_set
 
+    if crowds and engine is EngineName.SPARK:
+        raise UsageError("--crowds is the embedded engine's, beside Spark too: leave --engine out.")
     watching = Watching(shared(context))
     settings = load_settings(
         spark_master=master, spark_checkpoint=checkpoint, metrics_port=metrics_port
@@ -93,41 +105,58 @@ def detect(
 
             detect_on_spark(settings, group, start is Start.LATEST, watching, stop)
         else:
-            _detect(settings, group, start, watching, stop)
+            options = LiveOptions(group, start is Start.LATEST, settings.silence_seconds)
+            if crowds:
+                options = replace(
+                    options, group=f"{group}-crowds", read_seconds=1.0, says_late=False
+                )
+            _detect(settings, options, crowds, watching, stop)
     watching.say(f"stopped; {watching.messages:,} messages were judged and saved")
 
 
 def _detect(
-    settings: Settings, group: str, start: Start, watching: Watching, stop: threading.Event
+    settings: Settings,
+    options: LiveOptions,
+    crowds: bool,
+    watching: Watching,
+    stop: threading.Event,
 ) -> None:
     from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.events.fields import EVENT_KINDS
-    from clickstream_guardian.pipelines.live import LiveDetection, LiveOptions
+    from clickstream_guardian.pipelines.live import LiveDetection
     from clickstream_guardian.sources.kafka.announce import Announcer
-    from clickstream_guardian.sources.kafka.consumer import EventConsumer
+    from clickstream_guardian.sources.kafka.consumer import EventConsumer, WholeLogConsumer
     from clickstream_guardian.sources.kafka.registry import SchemaRegistry
     from clickstream_guardian.sources.kafka.topics import check_event_topics
 
-    config = live_config(settings, watching)
-    check_event_topics(settings.kafka_servers)
+    config = live_config(settings, watching, crowds=crowds)
+    partitions = check_event_topics(settings.kafka_servers)
     registry = SchemaRegistry(settings.registry_url)
+    topics = [kind.topic for kind in EVENT_KINDS]
     with opened_store(settings) as store:
         LiveDetection(
             store,
             config,
-            EventConsumer(settings.kafka_servers, group, [kind.topic for kind in EVENT_KINDS]),
+            WholeLogConsumer(settings.kafka_servers, options.group, topics, partitions)
+            if crowds
+            else EventConsumer(settings.kafka_servers, options.group, topics),
             Announcer(
                 settings.kafka_servers, registry.anomaly_id, settings.delivery_timeout_seconds
             ),
             registry.by_id,
-            LiveOptions(group, start is Start.LATEST, settings.silence_seconds),
+            options,
             watching,
             stop.is_set,
         ).run()
 
 
-def live_config(settings: Settings, watching: Watching) -> DetectorConfig:
-    """The rules that can be judged partition by partition, and the detector's numbers.
+def live_config(settings: Settings, watching: Watching, *, crowds: bool = False) -> DetectorConfig:
+    """The rules to judge on the log, and the detector's numbers.
+
+    Args:
+        settings: where the rules are.
+        watching: is told which are judged elsewhere.
+        crowds: those that need every partition at once, rather than those judged one by one.
 
     Raises:
         UsageError: there is none.
@@ -136,12 +165,14 @@ def live_config(settings: Settings, watching: Watching) -> DetectorConfig:
     from clickstream_guardian.pipelines.live import split_rules
 
     config = detector_config(settings)
-    rules, crowds = split_rules(config.rules)
+    own, of_crowds = split_rules(config.rules)
+    if of_crowds and not crowds:
+        names = ", ".join(rule.name for rule in of_crowds)
+        watching.say(f"left to `guardian detect --crowds`: {names}")
+    rules = of_crowds if crowds else own
     if not rules:
-        raise UsageError("No rule is keyed by session_id: there is nothing to judge on the log.")
-    if crowds:
-        names = ", ".join(rule.name for rule in crowds)
-        watching.say(f"not judged here, because they need every partition at once: {names}")
+        kind = "by something else than" if crowds else "by"
+        raise UsageError(f"No rule is keyed {kind} session_id: there is nothing to judge here.")
     return replace(config, rules=rules)
 
 

@@ -6,8 +6,10 @@ The story, over and over:
    can save no more, and read from where its checkpoint says;
 2. what comes next of each bucket is decoded and judged;
 3. anomalies and late events are put on the log and acknowledged;
-4. anomalies, checkpoints and progress are saved in one transaction. Only then is more read, so
-   what waits in memory is bounded.
+4. anomalies, checkpoints and progress are saved in one transaction.
+
+3 and 4 are done behind 1 and 2 of what comes next, one step at a time, so what waits in memory is
+bounded.
 
 | killed or cut off between | what the next owner of the bucket does |
 |---|---|
@@ -25,6 +27,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -54,8 +57,8 @@ from clickstream_guardian.store.snapshots import (
 
 T = TypeVar("T")
 
-_READ_SECONDS = 0.05
 _READ_MESSAGES = 20_000
+_KINDS = {kind.topic: kind for kind in EVENT_KINDS}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 _AFTER_CONFLICT = 1.0
 _HEARTBEAT_SECONDS = 5.0
@@ -84,11 +87,23 @@ class LiveOptions:
         group: name of the consumer group and, with the bucket, of the checkpoints.
         latest: begin at the log's end where there is no checkpoint, rather than at its beginning.
         silence_seconds: a partition without a message for so long holds no window open.
+        read_seconds: for how long messages are gathered for a step.
+        says_late: put late events on the log; of all who read an event, one is to say so.
     """
 
     group: str
     latest: bool = False
     silence_seconds: float = 30.0
+    read_seconds: float = 0.05
+    says_late: bool = True
+
+
+@dataclass(frozen=True)
+class _Saving:
+    """A step on its way to the database, and when it was there."""
+
+    found: Sequence[Found]
+    done_at: Future[float]
 
 
 class _RebalancedError(Exception):
@@ -102,8 +117,8 @@ class _StoppedError(Exception):
 def split_rules(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
     """Rules that a bucket judges by itself, and those that need the sums of all buckets.
 
-    The latter (rules with ``members``) are left to replay and back-test: judged bucket by bucket
-    they would miss crowds that are spread over several.
+    The latter (rules with ``members``) are for a process that reads the whole log as one bucket:
+    judged bucket by bucket they would miss crowds that are spread over several.
     """
     own = tuple(rule for rule in rules if rule.members is None)
     return own, tuple(rule for rule in rules if rule.members is not None)
@@ -144,6 +159,8 @@ class LiveDetection:
         self._stopping = stopping
         self._buckets: dict[int, Bucket] = {}
         self._held = False
+        self._saver = ThreadPoolExecutor(1, "save")
+        self._saving: _Saving | None = None
         self._saved_at = 0.0
         self._seen_rebalances = 0
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -164,25 +181,31 @@ class LiveDetection:
                     self._turn()
                 except _RebalancedError:
                     self._buckets.clear()
-        except _StoppedError:
+            self._settle()
+        except (_StoppedError, _RebalancedError):
             pass
         finally:
+            self._saver.shutdown()
             self._consumer.close()
 
     def _turn(self) -> None:
         """One round of the story."""
         if self._consumer.rebalances != self._seen_rebalances:
+            self._settle()
             self._own()
-        messages = self._consumer.read(_READ_SECONDS, _READ_MESSAGES)
+        messages = self._consumer.read(self._options.read_seconds, _READ_MESSAGES)
         started = time.monotonic()
         if self._consumer.rebalances != self._seen_rebalances:
             return
         decoded = self._patiently(lambda: self._decoded(messages))
         log = LogView(self._consumer.at_end, self._ends(), started, self._options.silence_seconds)
-        found = [bucket.step(_of(bucket.number, decoded), log) for bucket in self._buckets.values()]
-        if due := [one for one in found if one is not None]:
-            self._save(due)
-        elif started - self._saved_at > _HEARTBEAT_SECONDS:
+        found = [bucket.step(_of(bucket, decoded), log) for bucket in self._buckets.values()]
+        due = [one for one in found if one is not None]
+        if due or self._saving is None or self._saving.done_at.done():
+            self._settle()
+        if due := [one for one in due if self._buckets.get(one.bucket.number) is one.bucket]:
+            self._saving = _Saving(due, self._saver.submit(self._save_once, due))
+        elif self._saving is None and started - self._saved_at > _HEARTBEAT_SECONDS:
             self._patiently(self._note_idleness)
         if self._held:
             self._start()
@@ -230,7 +253,7 @@ class LiveDetection:
         self._buckets = held
 
     def _made(self, number: int, judge: Judge, progress: BucketProgress) -> Bucket:
-        places = {PartitionKey(kind.topic, number): kind for kind in EVENT_KINDS}
+        places = {PartitionKey(*p): _KINDS[p[0]] for p in self._consumer.places(number)}
         begins: dict[PartitionKey, tuple[EventKind, int]] = {}
         for key, kind in places.items():
             first, end = self._consumer.span((key.source, key.partition))
@@ -262,18 +285,21 @@ class LiveDetection:
 
     # --- saving
 
-    def _save(self, found: Sequence[Found]) -> None:
-        """Save every bucket's step; those that another process has claimed are let go."""
-        left = list(found)
+    def _settle(self) -> None:
+        """See the step that is being saved to its end; buckets another has claimed are let go."""
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return
+        left, attempt = list(saving.found), saving.done_at.result
         while left:
             try:
-                self._patiently(partial(self._save_once, left))
+                self._saved_at = self._patiently(attempt, partial(self._save_once, left))
             except CheckpointConflictError as conflict:
                 left = self._let_go(conflict, left)
+                attempt = partial(self._save_once, left)
                 continue
             for one in left:
-                one.saved()
-            self._saved_at = time.monotonic()
+                one.saved(self._saved_at)
             self._watcher.saved(
                 [one.progress for one in left],
                 [anomaly for one in left for anomaly in one.anomalies],
@@ -281,16 +307,18 @@ class LiveDetection:
             )
             return
 
-    def _save_once(self, found: Sequence[Found]) -> None:
+    def _save_once(self, found: Sequence[Found]) -> float:
         for one in found:
             self._announcer.anomalies(one.anomalies)
-            self._announcer.late(one.late)
+            if self._options.says_late:
+                self._announcer.late(one.late)
         self._announcer.flush()
         with self._store.begin() as connection:
             for one in found:
-                one.bucket.judge.save(connection, one.anomalies)
+                one.bucket.judge.save(connection, one.anomalies, one.state)
             for one in found:
                 save_progress(connection, one.progress)
+        return time.monotonic()
 
     def _note_idleness(self) -> None:
         """Tell that this process lives, and that nothing comes."""
@@ -306,14 +334,14 @@ class LiveDetection:
         """Forget the bucket of a conflict; ask the group again who reads what."""
         (lost,) = [one for one in found if one.bucket.judge.group == conflict.group_name]
         self._watcher.waits(str(conflict))
-        del self._buckets[lost.bucket.number]
+        self._buckets.pop(lost.bucket.number, None)
         self._seen_rebalances = -1
         self._consumer.hold()
         self._consumer.wait(_AFTER_CONFLICT)
         return [one for one in found if one is not lost]
 
-    def _patiently(self, act: Callable[[], T]) -> T:
-        """Do it; where something is away, read nothing, and do it again until it is done."""
+    def _patiently(self, act: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """Do it; where something is away, read nothing, and do it ``again`` until it is done."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -326,6 +354,7 @@ class LiveDetection:
                 self._held = True
                 self._wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+                act = again or act
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -337,8 +366,9 @@ class LiveDetection:
                 raise _RebalancedError
 
 
-def _of(bucket: int, decoded: Mapping[Place, Part]) -> dict[PartitionKey, Part]:
-    return {PartitionKey(*place): part for place, part in decoded.items() if place[1] == bucket}
+def _of(bucket: Bucket, decoded: Mapping[Place, Part]) -> dict[PartitionKey, Part]:
+    parts = {PartitionKey(*place): part for place, part in decoded.items()}
+    return {key: part for key, part in parts.items() if key in bucket.judge.state.partitions}
 
 
 def checkpoint_group(group: str, bucket: int) -> str:

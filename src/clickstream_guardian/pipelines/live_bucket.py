@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ import polars as pl
 from clickstream_guardian.detector.advance import Arrival, Step
 from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
-from clickstream_guardian.detector.state import PartitionKey
+from clickstream_guardian.detector.state import BucketState, PartitionKey
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.events.identity import id_hex
 from clickstream_guardian.pipelines.detect import NO_EVENTS, Judge, to_instant
@@ -69,20 +68,21 @@ class Found:
 
     Attributes:
         late: id in hex and bytes of late events that no earlier process has said.
+        state: what the detector remembers after it.
         started: when the step began, by the monotonic clock.
     """
 
     bucket: Bucket
     anomalies: tuple[Anomaly, ...]
     late: tuple[tuple[str, bytes], ...]
+    state: BucketState
     progress: BucketProgress
     started: float
 
-    def saved(self) -> None:
-        """It is in the database."""
+    def saved(self, at: float) -> None:
+        """It is in the database, since then by the monotonic clock."""
         self.bucket.judge.saved()
-        self.bucket.progress = self.progress
-        self.bucket.steps.append(time.monotonic() - self.started)
+        self.bucket.steps.append(at - self.started)
 
 
 @dataclass
@@ -90,6 +90,7 @@ class Bucket:
     """A bucket that is this process's.
 
     Attributes:
+        progress: after the last step, whether it is saved yet or not.
         heard: when each partition last had a message, by the monotonic clock.
         rate: when and how many messages were judged lately.
         steps: seconds from reading to saved, of the last steps.
@@ -110,7 +111,8 @@ class Bucket:
             return None
         step = self.judge.step(arrivals)
         late = tuple(self._late(parts, step))
-        return Found(self, step.anomalies, late, self._progress(parts, len(late), log), log.now)
+        self.progress = self._progress(parts, len(late), log)
+        return Found(self, step.anomalies, late, step.state, self.progress, log.now)
 
     def idle(self, now: float) -> BucketProgress:
         """The progress while nothing comes."""

@@ -1,4 +1,4 @@
-"""A member of a consumer group that reads whole buckets: the same partition of every topic.
+"""Members of consumer groups that read whole buckets: the same partition of every topic, or all.
 
 The ``range`` assignor gives a member the same partition numbers of every topic, as long as all
 have the same number of partitions; that is what pairs a session's clicks with its purchases. The
@@ -89,6 +89,10 @@ class EventConsumer:
             on_revoke=self._on_revoke,
             on_lost=self._on_revoke,
         )
+
+    def places(self, bucket: int) -> tuple[Place, ...]:
+        """What a bucket consists of."""
+        return tuple((topic, bucket) for topic in self._topics)
 
     def start(self, offsets: Mapping[Place, int]) -> None:
         """Read these places, from these offsets on, and no others."""
@@ -197,3 +201,28 @@ class EventConsumer:
         if self._broken is not None:
             broken, self._broken = self._broken, None
             raise GuardianError(broken)
+
+
+class WholeLogConsumer(EventConsumer):
+    """A member of a consumer group of which one reads everything, as one bucket.
+
+    That is whoever the group gives the first partition; the others stand by.
+
+    Args:
+        servers: bootstrap servers.
+        group: name of the consumer group.
+        topics: topics with the same number of partitions.
+        partitions: how many.
+    """
+
+    def __init__(self, servers: str, group: str, topics: Sequence[str], partitions: int) -> None:
+        self._partitions = partitions
+        super().__init__(servers, group, topics)
+
+    def places(self, bucket: int) -> tuple[Place, ...]:
+        """All partitions of all topics are the only bucket."""
+        return tuple((t, p) for t in self._topics for p in range(self._partitions) if bucket == 0)
+
+    def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        super()._on_assign(consumer, given)
+        self.buckets &= {0}
