@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -23,6 +24,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from clickstream_guardian.pipelines.replay import Parts
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.store.database import Store, open_store, written
 from clickstream_guardian.store.embedded import EmbeddedServer, start_server
@@ -54,6 +56,20 @@ def home() -> Iterator[Path]:
     path = make_home()
     yield path
     remove_home(path)
+
+
+@pytest.fixture
+def two_homes() -> Iterator[tuple[Parts, Parts]]:
+    """Two embedded homes of their own, opened."""
+    from clickstream_guardian.cli.opening import opened
+
+    with ExitStack() as stack:
+        found = []
+        for _ in range(2):
+            folder = make_home()
+            stack.callback(remove_home, folder)
+            found.append(stack.enter_context(opened(Settings(home=folder, database_url=None))))
+        yield found[0], found[1]
 
 
 @pytest.fixture(scope="session")

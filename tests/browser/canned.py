@@ -124,6 +124,7 @@ class World:
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     slow_seconds: float = 0.0
+    stale_seconds: int | None = None
 
     def add(self, row: dict[str, Any]) -> None:
         self.anomalies.append(row)
@@ -483,6 +484,10 @@ class Handler(BaseHTTPRequestHandler):
         kind = "application/json" if status == 200 else "application/problem+json"
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
+        if world.stale_seconds is not None and status == 200:
+            age = world.stale_seconds
+            self.send_header("Age", str(age))
+            self.send_header("Cache-Status", f"guardian; hit; ttl=-{age}; detail=stale")
         self.end_headers()
         self.wfile.write(data)
 

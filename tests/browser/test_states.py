@@ -55,6 +55,19 @@ def test_an_api_that_is_busy_is_said(stage: Stage, open_page: Open) -> None:
     world.broken.clear()
 
 
+def test_answers_of_an_earlier_time_are_marked_until_new_ones_come(
+    stage: Stage, open_page: Open
+) -> None:
+    url, world = stage
+    page = open_page(url)
+    expect(page.locator(".cg-stale")).to_have_count(0)
+    world.stale_seconds = 42
+    expect(page.locator(".cg-stale")).to_contain_text("42 seconds ago")
+    expect(page.locator(".cg-card").first).to_contain_text("Sessions")
+    world.stale_seconds = None
+    expect(page.locator(".cg-stale")).to_have_count(0)
+
+
 def test_news_arrive_by_themselves_nothing_moves_and_it_can_be_stopped(
     stage: Stage, open_page: Open
 ) -> None:

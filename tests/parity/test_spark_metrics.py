@@ -22,6 +22,7 @@ from clickstream_guardian.metrics.model import ColumnType
 from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.replay import Parts, Request, replay
 from clickstream_guardian.settings import Settings
+from tests.clean import Nobody
 from tests.conftest import make_home, remove_home
 from tests.parity.metrics_oracle import by_key
 
@@ -34,13 +35,6 @@ ORDINARY, OUTAGE, REPEATED, RESTATED = (date(2014, 4, day) for day in (7, 8, 9, 
 EMPTY = date(2014, 5, 1)
 DAYS = (ORDINARY, OUTAGE, REPEATED, RESTATED, EMPTY)
 pytestmark = pytest.mark.cluster
-
-
-class Nobody:
-    """Watches a replay without a word."""
-
-    def __getattr__(self, _name: str) -> Any:
-        return lambda *_: None
 
 
 def spoil(clicks: Path, late: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime
 from threading import Lock
 from typing import TypeVar
@@ -20,6 +22,9 @@ Value = str | int | date | datetime | None
 
 KEEP_SECONDS = 2.0
 """How long an answer is shared between the viewers of a page, in seconds."""
+
+_ages: ContextVar[list[int]] = ContextVar("ages")
+"""Ages of the stale answers that were given to whoever notes them."""
 
 _KEEP_AT_MOST = 128
 _KEEP_BYTES = 300_000
@@ -40,6 +45,17 @@ class ApiProblemError(GuardianError):
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
+
+
+@contextmanager
+def noting_stale_answers() -> Iterator[list[int]]:
+    """Ages, in seconds, of answers given meanwhile that the API repeated from an earlier time."""
+    ages: list[int] = []
+    token = _ages.set(ages)
+    try:
+        yield ages
+    finally:
+        _ages.reset(token)
 
 
 class Client:
@@ -64,7 +80,7 @@ class Client:
             timeout=httpx.Timeout(timeout_seconds, connect=2.0),
             trust_env=False,
         )
-        self._kept: dict[str, tuple[float, bytes]] = {}
+        self._kept: dict[str, tuple[float, httpx.Response]] = {}
         self._lock = Lock()
 
     def close(self) -> None:
@@ -209,7 +225,7 @@ class Client:
         with self._lock:
             kept = self._kept.get(key)
         if kept and time.monotonic() - kept[0] < KEEP_SECONDS:
-            return kept[1]
+            return _noted(kept[1])
         try:
             answer = self._http.get(path, params=query)
         except httpx.TimeoutException as error:
@@ -219,14 +235,21 @@ class Client:
         if answer.status_code != 200:
             raise _problem(answer)
         if len(answer.content) <= _KEEP_BYTES:
-            self._keep(key, answer.content)
-        return answer.content
+            self._keep(key, answer)
+        return _noted(answer)
 
-    def _keep(self, key: str, body: bytes) -> None:
+    def _keep(self, key: str, answer: httpx.Response) -> None:
         with self._lock:
             if len(self._kept) >= _KEEP_AT_MOST:
                 self._kept.clear()
-            self._kept[key] = (time.monotonic(), body)
+            self._kept[key] = (time.monotonic(), answer)
+
+
+def _noted(answer: httpx.Response) -> bytes:
+    """The body; where it is a stale one, its age is told to whoever notes them."""
+    if "detail=stale" in answer.headers.get("Cache-Status", ""):
+        _ages.get([]).append(int(answer.headers.get("Age", 0)))
+    return answer.content
 
 
 def _without_evidence(

@@ -147,6 +147,14 @@ def state(message: str, detail: str, command: str = "", *, bad: bool = False) ->
     )
 
 
+def stale(age_seconds: int) -> str:
+    """What stands above a page whose answers are repeated because the database is away."""
+    return (
+        '<div class="cg-stale" role="status">The database does not answer: what you see is '
+        f"what it said {age_seconds} seconds ago. This page asks again by itself.</div>"
+    )
+
+
 def nothing(text: str) -> str:
     """What stands in a card that has nothing to show."""
     return f'<div class="cg-empty small"><p>{escape(text)}</p></div>'

@@ -8,15 +8,27 @@ from collections.abc import Callable
 import streamlit as st
 
 from clickstream_guardian.dashboard import pieces
-from clickstream_guardian.dashboard.client import ApiDownError, ApiProblemError, Client
+from clickstream_guardian.dashboard.client import (
+    ApiDownError,
+    ApiProblemError,
+    Client,
+    noting_stale_answers,
+)
 
 Page = Callable[[Client], None]
 
 
 def draw(page: Page, api: Client) -> None:
-    """Draw the page; an API that does not answer gets a state of its own."""
+    """Draw the page, with a note above where it is of an earlier time.
+
+    An API that does not answer gets a state of its own.
+    """
+    note = st.empty()
     try:
-        page(api)
+        with noting_stale_answers() as ages:
+            page(api)
+        if ages:
+            note.html(pieces.stale(max(ages)))
     except ApiDownError as error:
         st.html(
             pieces.state(

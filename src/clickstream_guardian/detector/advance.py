@@ -37,7 +37,7 @@ from clickstream_guardian.detector.state import (
     PartitionState,
     Tally,
 )
-from clickstream_guardian.detector.whole import Closing, judge_whole, windows_due
+from clickstream_guardian.detector.whole import Closing, WholeLog, judge_whole, windows_due
 from clickstream_guardian.rules.model import Rule
 
 _MAX_CHUNKS = 128
@@ -287,11 +287,11 @@ def _judge_at_close(
 ) -> tuple[BucketState, tuple[Anomaly, ...]]:
     """Keep a call's events for the rules judged at close, and judge the windows that close."""
     log = (*state.whole, chunk) if len(chunk.events) else state.whole
-    closing = Closing(state.settled_us, state.closed_us, closed_us, chunk.events)
+    closing = Closing(state.settled_us, state.closed_us, closed_us, WholeLog(chunk.events))
     reported = dict(state.reported)
     said: list[Anomaly] = []
     if log and any(windows_due(rule, log, closing) for rule in config.at_close):
-        events = pl.concat([one.events for one in log])
+        events = WholeLog(pl.concat([one.events for one in log]))
         for rule in config.at_close:
             said += judge_whole(rule, events, closing, state.reported, config.sample_size)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)

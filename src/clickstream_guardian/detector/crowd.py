@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from clickstream_guardian.detector.measures import condition, measured
+from clickstream_guardian.detector.packed import crowded_sessions, windows_with_quick_events
 from clickstream_guardian.detector.windows import distinct_events, in_windows
 from clickstream_guardian.rules.model import (
     Condition,
@@ -57,17 +58,14 @@ def _candidates(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame
     """All events, by window, of sessions that may belong to a key with enough sessions."""
     if rule.key == "site":
         due = _crowded(rule, rows, due)
+        if not len(due):
+            rows = rows.clear()
         return in_windows(rule, distinct_events(_within(rule, rows, due)), due)
-    laid = in_windows(rule, rows.select("session_id", "at", "item_id"), due)
-    counts = laid.group_by("item_id", "start").agg(n=pl.len())
-    frequent = counts.filter(pl.col("n") >= rule.least_events).select("item_id", "start")
-    if rule.key == "item_id":
-        sessions = laid.join(frequent, on=["item_id", "start"], how="semi").select(_WINDOW).unique()
-    else:
-        rare = laid.join(frequent, on=["item_id", "start"], how="anti").select(_WINDOW).unique()
-        sessions = laid.select(_WINDOW).unique().join(rare, on=_WINDOW, how="anti")
-    wanted = rows.join(sessions, on="session_id", how="semi")
-    return in_windows(rule, distinct_events(wanted), due).join(sessions, on=_WINDOW, how="semi")
+    sessions = crowded_sessions(rule, rows, due, max(1, _least_members(rule)))
+    wanted = rows.join(sessions.select("session").unique(), on="session", how="semi")
+    named = wanted.select("session", "session_id").unique()
+    stays = sessions.join(named, on="session").select(_WINDOW)
+    return in_windows(rule, distinct_events(wanted), due).join(stays, on=_WINDOW, how="semi")
 
 
 def _crowded(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> np.ndarray:
@@ -80,7 +78,10 @@ def _crowded(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> np.ndarray:
     apart_us, least = _greatest_pause(rule), _least_members(rule)
     if apart_us is None or least < 2:
         return due
-    ordered = rows.select("session_id", "hash", "at").sort("hash", "at")
+    due = windows_with_quick_events(rule, rows, due, apart_us, least)
+    if not len(due):
+        return due
+    ordered = _within(rule, rows, due).select("session_id", "hash", "at").sort("hash", "at")
     same = pl.col("hash") == pl.col("hash").shift()
     quick = ordered.filter(same & (pl.col("at") - pl.col("at").shift() <= apart_us))
     found = in_windows(rule, quick.select("session_id", "at"), due).group_by("start")

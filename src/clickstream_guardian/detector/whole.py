@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -18,12 +19,51 @@ from clickstream_guardian.detector.evaluate import explanation, instant, micros
 from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.measures import condition, crossing, measured
 from clickstream_guardian.detector.model import Anomaly, Sample, Status
+from clickstream_guardian.detector.packed import rows_of_busy_sessions
 from clickstream_guardian.detector.state import Chunk
 from clickstream_guardian.detector.windows import distinct_events, in_windows
 from clickstream_guardian.events.identity import SEPARATOR, anomaly_id, id_hex
 from clickstream_guardian.rules.model import Rule
 
 _WINDOW = ["session_id", "start"]
+
+
+@dataclass(frozen=True)
+class WholeLog:
+    """The events that may lie in an unsettled window (see ``LOG_SCHEMA``)."""
+
+    events: pl.DataFrame
+
+    @cached_property
+    def at(self) -> np.ndarray:
+        """Their times."""
+        return self.events["at"].to_numpy()
+
+    def between(self, begin_us: int, end_us: int, *, coded: bool = False) -> pl.DataFrame:
+        """The events of a span; ``coded`` with numbers for session and item, of this log alone."""
+        events = self._coded if coded else self.events
+        if self._is_sorted:
+            begin, end = np.searchsorted(self.at, (begin_us, end_us))
+            return events.slice(begin, end - begin)
+        return events.filter((pl.col("at") >= begin_us) & (pl.col("at") < end_us))
+
+    def panes(self, every_us: int) -> np.ndarray:
+        """Starts of the panes of that length in which there is an event."""
+        if every_us not in self._panes:
+            self._panes[every_us] = np.unique(self.at // every_us) * every_us
+        return self._panes[every_us]
+
+    @cached_property
+    def _panes(self) -> dict[int, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _coded(self) -> pl.DataFrame:
+        return self.events.with_columns(session=_code("session_id"), item=_code("item_id"))
+
+    @cached_property
+    def _is_sorted(self) -> bool:
+        return bool(np.all(self.at[1:] >= self.at[:-1]))
 
 
 @dataclass(frozen=True)
@@ -37,22 +77,26 @@ class Closing:
     settled_us: int
     closed_before_us: int
     closed_us: int
-    fresh: pl.DataFrame
+    fresh: WholeLog
+
+
+def _code(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.Categorical(pl.Categories.random())).to_physical()
 
 
 def judge_whole(
-    rule: Rule, log: pl.DataFrame, closing: Closing, reported: Mapping[str, Anomaly], sample: int
+    rule: Rule, log: WholeLog, closing: Closing, reported: Mapping[str, Anomaly], sample: int
 ) -> list[Anomaly]:
     """What is new to say by one rule: anomalies found or changed, and those that hold no more.
 
     Args:
         rule: one judged at close.
-        log: the events that may lie in an unsettled window (see ``LOG_SCHEMA``).
+        log: what it is judged on.
         closing: which windows are due.
         reported: what was last said, by anomaly_id.
         sample: events kept as evidence.
     """
-    due = _due(rule, log["at"].to_numpy(), closing)
+    due = _due(rule, log, closing)
     if not len(due):
         return []
     found = list(_anomalies(rule, log, due, sample))
@@ -70,40 +114,37 @@ def windows_due(rule: Rule, log: Sequence[Chunk], closing: Closing) -> bool:
     """Whether any window of the rule may have to be judged; cheap, and never wrongly no."""
     oldest = min(chunk.oldest_us for chunk in log)
     every, size = rule.window.every_us, rule.window.size_us
-    if len(closing.fresh) and int(closing.fresh["at"].min()) < closing.closed_before_us:  # type: ignore[arg-type]
+    if len(closing.fresh.at) and int(closing.fresh.at.min()) < closing.closed_before_us:
         return True
     since = max(closing.closed_before_us, oldest)
     return (closing.closed_us - size) // every > (since - size) // every
 
 
-def _due(rule: Rule, at: np.ndarray, closing: Closing) -> np.ndarray:
+def _due(rule: Rule, log: WholeLog, closing: Closing) -> np.ndarray:
     """Starts of the windows to judge, in order."""
-    if not len(at):
-        return np.empty(0, dtype=np.int64)
-    starts = _starts_of(rule, at)
+    starts = _starts_of(rule, log)
     ends = starts + rule.window.size_us
     due = (ends > closing.closed_before_us) & (ends <= closing.closed_us)
-    if closing.closed_before_us != NEVER and len(closing.fresh):
-        touched = np.isin(starts, _starts_of(rule, closing.fresh["at"].to_numpy()))
+    if closing.closed_before_us != NEVER and len(closing.fresh.events):
+        touched = np.isin(starts, _starts_of(rule, closing.fresh))
         due |= touched & (ends <= closing.closed_us)
     if closing.settled_us != NEVER:
         due &= ends > closing.settled_us
     return np.asarray(starts[due])
 
 
-def _starts_of(rule: Rule, at: np.ndarray) -> np.ndarray:
+def _starts_of(rule: Rule, log: WholeLog) -> np.ndarray:
     every = rule.window.every_us
-    panes = np.unique(at // every * every)
-    return np.unique(panes[:, None] - np.arange(rule.window.panes) * every)
+    return np.unique(log.panes(every)[:, None] - np.arange(rule.window.panes) * every)
 
 
-def _anomalies(rule: Rule, log: pl.DataFrame, due: np.ndarray, sample: int) -> Iterator[Anomaly]:
-    at = pl.col("at")
-    rows = log.filter((at >= int(due[0])) & (at < int(due[-1]) + rule.window.size_us))
-    if rule.members is not None:
-        held, events = blamed_sessions(rule, rows, due)
+def _anomalies(rule: Rule, log: WholeLog, due: np.ndarray, sample: int) -> Iterator[Anomaly]:
+    span = int(due[0]), int(due[-1]) + rule.window.size_us
+    if rule.members is None:
+        held, events = _holding_sessions(rule, log.between(*span), due)
     else:
-        held, events = _holding_sessions(rule, rows, due)
+        rows = log.between(*span, coded=rule.key != "site")
+        held, events = blamed_sessions(rule, rows, due)
     if held.is_empty():
         return
     contents = (
@@ -120,9 +161,8 @@ def _holding_sessions(
     rule: Rule, rows: pl.DataFrame, due: np.ndarray
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Windows of sessions in which the rule holds, and the events they were judged on."""
-    counts = rows.group_by("session_id").agg(n=pl.len())
-    busy = counts.filter(pl.col("n") >= rule.least_events).select("session_id")
-    events = in_windows(rule, distinct_events(rows.join(busy, on="session_id", how="semi")), due)
+    busy = rows_of_busy_sessions(rule, rows, due)
+    events = in_windows(rule, distinct_events(busy), due)
     windows = measured(rule.measures, events, _WINDOW)
     return windows.filter(condition(rule.when)).with_columns(key=pl.col("session_id")), events
 

@@ -8,7 +8,12 @@ from datetime import UTC, date, datetime
 import pytest
 
 from clickstream_guardian.dashboard import client as client_module
-from clickstream_guardian.dashboard.client import ApiDownError, ApiProblemError, Client
+from clickstream_guardian.dashboard.client import (
+    ApiDownError,
+    ApiProblemError,
+    Client,
+    noting_stale_answers,
+)
 from tests.browser.canned import ODD_SESSION, CannedServer, demo_world, serving
 
 
@@ -115,3 +120,17 @@ def test_an_answer_of_another_shape_names_the_place(api: CannedServer, client: C
 def test_a_field_that_is_added_later_does_no_harm(api: CannedServer, client: Client) -> None:
     api.world.days[0]["verdict"] = "clean"
     assert client.days()[0].dt == date(2014, 4, 28)
+
+
+def test_stale_answers_are_noted_whether_fetched_or_shared(
+    api: CannedServer, client: Client
+) -> None:
+    api.world.stale_seconds = 7
+    with noting_stale_answers() as ages:
+        client.anomaly_types()
+        client.anomaly_types()
+    assert ages == [7, 7]
+    api.world.stale_seconds = None
+    with noting_stale_answers() as ages:
+        client.status()
+    assert ages == []
