@@ -26,12 +26,12 @@ def measured(
 
     Args:
         measures: what to measure.
-        events: distinct events with the columns of ``group``, at, item_id and event_id.
-        group: what makes a window; ``events`` of one window are put in order here.
+        events: distinct events with the columns of ``group`` and item_id and at, in the order of
+            ``group``, at and event_id.
+        group: what makes a window.
     """
-    ordered = events.sort(*group, "at", "event_id")
     plain = {n: m for n, m in measures.items() if not isinstance(m, Ratio)}
-    table = ordered.group_by(group, maintain_order=True).agg(
+    table = events.group_by(group, maintain_order=True).agg(
         *(_column(measure).alias(name) for name, measure in plain.items())
     )
     for name, measure in measures.items():

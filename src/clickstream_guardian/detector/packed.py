@@ -111,7 +111,7 @@ def crowded_sessions(
         found = _unique(stays[_among(keys, frequent)])
     else:
         sets = np.add.reduceat(_mixed(looked_at), first) if len(first) else looked_at
-        keys = _mixed(sets + _mixed(window[first]))
+        keys = _mixed(_mixed(sets) + window[first])
         frequent = _frequent(keys[able], least)
         found = stays[first][able & _among(keys, frequent)]
     return pl.DataFrame(

@@ -23,7 +23,7 @@ from clickstream_guardian.detector.packed import rows_of_busy_sessions
 from clickstream_guardian.detector.state import Chunk
 from clickstream_guardian.detector.windows import distinct_events, in_windows
 from clickstream_guardian.events.identity import SEPARATOR, anomaly_id, id_hex
-from clickstream_guardian.rules.model import Rule
+from clickstream_guardian.rules.model import Rule, Window
 
 _WINDOW = ["session_id", "start"]
 
@@ -39,8 +39,12 @@ class WholeLog:
         """Their times."""
         return self.events["at"].to_numpy()
 
-    def between(self, begin_us: int, end_us: int, *, coded: bool = False) -> pl.DataFrame:
-        """The events of a span; ``coded`` with numbers for session and item, of this log alone."""
+    def within(self, rule: Rule, due: np.ndarray, *, coded: bool = False) -> pl.DataFrame:
+        """The events from the first due window to the last.
+
+        ``coded`` adds a number for each session and item, which is that of this log alone.
+        """
+        begin_us, end_us = int(due[0]), int(due[-1]) + rule.window.size_us
         events = self._coded if coded else self.events
         if self._is_sorted:
             begin, end = np.searchsorted(self.at, (begin_us, end_us))
@@ -50,8 +54,27 @@ class WholeLog:
     def panes(self, every_us: int) -> np.ndarray:
         """Starts of the panes of that length in which there is an event."""
         if every_us not in self._panes:
-            self._panes[every_us] = np.unique(self.at // every_us) * every_us
+            panes = self.at // every_us
+            if self._is_sorted:
+                panes = panes[np.flatnonzero(np.diff(panes, prepend=panes[:1] - 1))]
+            self._panes[every_us] = np.unique(panes) * every_us
         return self._panes[every_us]
+
+    def busy(self, rule: Rule, due: np.ndarray) -> pl.DataFrame:
+        """Distinct events, by window and in order, of sessions with enough of them for the rule.
+
+        Rules with the same windows share them: the same of these are due.
+        """
+        shared = rule.window, rule.least_events
+        if shared not in self._busy:
+            rows = rows_of_busy_sessions(rule, self.within(rule, due), due)
+            events = in_windows(rule, distinct_events(rows), due)
+            self._busy[shared] = events.sort(*_WINDOW, "at", "event_id")
+        return self._busy[shared]
+
+    @cached_property
+    def _busy(self) -> dict[tuple[Window, int], pl.DataFrame]:
+        return {}
 
     @cached_property
     def _panes(self) -> dict[int, np.ndarray]:
@@ -139,11 +162,12 @@ def _starts_of(rule: Rule, log: WholeLog) -> np.ndarray:
 
 
 def _anomalies(rule: Rule, log: WholeLog, due: np.ndarray, sample: int) -> Iterator[Anomaly]:
-    span = int(due[0]), int(due[-1]) + rule.window.size_us
     if rule.members is None:
-        held, events = _holding_sessions(rule, log.between(*span), due)
+        events = log.busy(rule, due)
+        windows = measured(rule.measures, events, _WINDOW).filter(condition(rule.when))
+        held = windows.with_columns(key=pl.col("session_id"))
     else:
-        rows = log.between(*span, coded=rule.key != "site")
+        rows = log.within(rule, due, coded=rule.key != "site")
         held, events = blamed_sessions(rule, rows, due)
     if held.is_empty():
         return
@@ -155,16 +179,6 @@ def _anomalies(rule: Rule, log: WholeLog, due: np.ndarray, sample: int) -> Itera
     )
     for row in held.join(contents, on=_WINDOW).sort(*_WINDOW, "key").iter_rows(named=True):
         yield _anomaly(rule, row, sample)
-
-
-def _holding_sessions(
-    rule: Rule, rows: pl.DataFrame, due: np.ndarray
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Windows of sessions in which the rule holds, and the events they were judged on."""
-    busy = rows_of_busy_sessions(rule, rows, due)
-    events = in_windows(rule, distinct_events(busy), due)
-    windows = measured(rule.measures, events, _WINDOW)
-    return windows.filter(condition(rule.when)).with_columns(key=pl.col("session_id")), events
 
 
 def _anomaly(rule: Rule, row: Mapping[str, object], sample: int) -> Anomaly:

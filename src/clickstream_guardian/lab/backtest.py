@@ -15,7 +15,7 @@ from clickstream_guardian.detector.model import Anomaly, Status
 from clickstream_guardian.detector.state import BucketState, DetectorConfig, PartitionKey
 from clickstream_guardian.rules.model import Rule
 
-_BATCH = 50_000
+_BATCH = 250_000
 _KEY = PartitionKey("backtest", 0)
 _FLAGGED: dict[str, pl.DataType] = {
     "rule": pl.String(),
