@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from clickstream_guardian.rules.model import (
@@ -78,7 +79,7 @@ def condition(when: Mapping[str, Threshold]) -> pl.Expr:
 def crossing(
     measures: Mapping[str, Measure],
     when: Mapping[str, Threshold],
-    at: Sequence[int],
+    at: npt.ArrayLike,
     items: Sequence[str],
 ) -> int:
     """Index of the first event with which the condition held on the events up to it.
@@ -96,13 +97,13 @@ def crossing(
             known[name] = _so_far(measure, known, items)
     slow = [name for name, measure in measures.items() if _on_gaps(measure, measures)]
     fast = [name for name in when if name not in slow]
-    met = np.ones(len(at), dtype=bool)
+    met = np.ones(len(items), dtype=bool)
     for name in fast:
         met &= np.asarray(OPERATORS[when[name].operator](known[name], when[name].value))  # type: ignore[arg-type]
     for index in np.flatnonzero(met):
         if _gaps_hold(measures, when, slow, times[: index + 1]):
             return int(index)
-    return len(at) - 1
+    return len(items) - 1
 
 
 def _on_gaps(measure: Measure, measures: Mapping[str, Measure]) -> bool:

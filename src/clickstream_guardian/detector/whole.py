@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from clickstream_guardian.detector.crowd import blamed_sessions
-from clickstream_guardian.detector.evaluate import explanation, instant, micros
+from clickstream_guardian.detector.evaluate import explanation, instant
 from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.measures import condition, crossing, measured
-from clickstream_guardian.detector.model import Anomaly, Sample, Status
+from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Anomaly, Sample, Status
 from clickstream_guardian.detector.packed import rows_of_busy_sessions
 from clickstream_guardian.detector.state import Chunk
 from clickstream_guardian.detector.windows import distinct_events, in_windows
@@ -171,22 +172,47 @@ def _anomalies(rule: Rule, log: WholeLog, due: np.ndarray, sample: int) -> Itera
         held, events = blamed_sessions(rule, rows, due)
     if held.is_empty():
         return
-    contents = (
-        events.join(held.select(_WINDOW).unique(), on=_WINDOW, how="semi")
-        .sort(*_WINDOW, "at", "event_id")
-        .group_by(_WINDOW, maintain_order=True)
-        .agg("at", "item_id", "event_id")
+    chosen = events.join(held.select(_WINDOW).unique(), on=_WINDOW, how="semi").sort(
+        *_WINDOW, "at", "event_id"
     )
-    for row in held.join(contents, on=_WINDOW).sort(*_WINDOW, "key").iter_rows(named=True):
-        yield _anomaly(rule, row, sample)
+    windows = chosen.group_by(_WINDOW, maintain_order=True).agg(size=pl.len().cast(pl.Int64))
+    contents = _Contents(chosen, windows["size"].to_numpy(), sample)
+    windows = windows.with_row_index("place")
+    for row in held.join(windows, on=_WINDOW).sort(*_WINDOW, "key").iter_rows(named=True):
+        yield _anomaly(rule, row, contents)
 
 
-def _anomaly(rule: Rule, row: Mapping[str, object], sample: int) -> Anomaly:
-    session_id, start = str(row["session_id"]), micros(instant(row["start"]))  # type: ignore[arg-type]
-    at, items, ids = row["at"], row["item_id"], row["event_id"]
-    assert isinstance(at, list)
-    assert isinstance(items, list)
-    assert isinstance(ids, list)
+class _Contents:
+    """The events of windows in which a rule holds, window after window, each in order.
+
+    Samples are cut from a frame of their own: one that is kept would hold all the others' events.
+
+    Args:
+        events: see above.
+        sizes: events of each window.
+        sample: events of a window kept as evidence.
+    """
+
+    def __init__(self, events: pl.DataFrame, sizes: np.ndarray, sample: int) -> None:
+        self.at = events["at"].to_numpy()
+        self.items = events["item_id"].to_list()
+        self.ids = events["event_id"]
+        self.begins = (np.cumsum(sizes) - sizes).tolist()
+        sampled = np.minimum(sizes, sample)
+        rank = np.arange(len(events)) - np.repeat(self.begins, sizes)
+        self._samples = events.select(SAMPLE_SCHEMA.keys()).filter(rank < sample)
+        self._spans = list(
+            zip((np.cumsum(sampled) - sampled).tolist(), sampled.tolist(), strict=True)
+        )
+
+    def sample(self, window: int) -> Sample:
+        return Sample(self._samples.slice(*self._spans[window]))
+
+
+def _anomaly(rule: Rule, row: Mapping[str, Any], contents: _Contents) -> Anomaly:
+    session_id, start, size = row["session_id"], row["start"], row["size"]
+    begin = contents.begins[row["place"]]
+    at, items = contents.at[begin : begin + size], contents.items[begin : begin + size]
     said = rule.members if rule.members is not None else rule
     crossed = crossing(said.measures, said.when, at, items)
     measures = {name: row[name] for name in rule.measures}
@@ -200,11 +226,11 @@ def _anomaly(rule: Rule, row: Mapping[str, object], sample: int) -> Anomaly:
         window_start=instant(start),
         window_end=instant(start + rule.window.size_us),
         status=Status.FINAL,
-        measures=measures,  # type: ignore[arg-type]
+        measures=measures,
         thresholds={name: threshold.text for name, threshold in rule.when.items()},
-        event_count=len(at),
-        first_crossed_at=instant(at[crossed]),
-        crossed_event_id=id_hex(ids[crossed]),
-        explanation=explanation(rule, measures, str(row["key"])),  # type: ignore[arg-type]
-        sample=Sample.of(at[:sample], items[:sample], ids[:sample]),
+        event_count=size,
+        first_crossed_at=instant(int(at[crossed])),
+        crossed_event_id=id_hex(contents.ids[begin + crossed]),
+        explanation=explanation(rule, measures, row["key"]),
+        sample=contents.sample(row["place"]),
     )
