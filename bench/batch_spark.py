@@ -20,7 +20,7 @@ import psutil
 
 from bench.machine import write
 from clickstream_guardian.cli.opening import opened
-from clickstream_guardian.pipelines.daily import compute_days, lake_rows
+from clickstream_guardian.pipelines.daily import compute_days, due_days, lake_rows
 from clickstream_guardian.settings import load_settings
 
 
@@ -34,11 +34,11 @@ class Peak(threading.Thread):
 
     def run(self) -> None:
         while not self.stopped.wait(0.1):
-            family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-            names = [one for one in family if "postgres" not in one.name()]
             try:
+                family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+                names = [one for one in family if "postgres" not in one.name()]
                 self.most = max(self.most, sum(one.memory_info().rss for one in names))
-            except psutil.NoSuchProcess:
+            except psutil.NoSuchProcess:  # it ended between the two looks
                 continue
 
     def stop(self) -> int:
@@ -75,7 +75,8 @@ def run(home: Path, engine: str, most_days: int | None) -> dict[str, Any]:
         rows = lake_rows(parts.lake)
         days = sorted(rows)[-most_days if most_days else None :]
         opening = time.perf_counter()
-        compute_days(parts.store, parts.engine, parts.metrics, days)
+        due = due_days(parts.store, parts.lake, parts.engine, days)
+        compute_days(parts.store, parts.engine, parts.metrics, due)
         result["computing_seconds"] = round(time.perf_counter() - opening, 1)
         if engine == "spark":
             result["spilled_mib"] = spilled_mib()
