@@ -23,12 +23,13 @@ def draw(page: Page, api: Client) -> None:
 
     An API that does not answer gets a state of its own.
     """
-    note = st.empty()
+    note, said = st.empty(), st.session_state.get("stale_seconds")
+    if said is not None:  # until the page is drawn anew, so that nothing jumps
+        note.html(pieces.stale(said))
+    ages: list[int] = []
     try:
         with noting_stale_answers() as ages:
             page(api)
-        if ages:
-            note.html(pieces.stale(max(ages)))
     except ApiDownError as error:
         st.html(
             pieces.state(
@@ -50,6 +51,11 @@ def draw(page: Page, api: Client) -> None:
                 bad=True,
             )
         )
+    st.session_state["stale_seconds"] = max(ages, default=None)
+    if ages:
+        note.html(pieces.stale(max(ages)))
+    elif said is not None:
+        note.empty()
 
 
 def nothing_yet(what: str) -> None:
