@@ -31,6 +31,7 @@ from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.engines.spark.session import open_session
 from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, Session, StreamOptions
 from clickstream_guardian.events.fields import CLICK, EVENT_KINDS
+from clickstream_guardian.pipelines.live import split_rules
 from clickstream_guardian.pipelines.spark_detect import SparkDetection, Where, detect_on_spark
 from clickstream_guardian.rules.loader import load_catalogue
 from clickstream_guardian.settings import Settings, load_settings
@@ -41,7 +42,7 @@ from clickstream_guardian.stack.spark import session_folder
 from clickstream_guardian.store import open_store
 from clickstream_guardian.store.snapshots import BucketProgress
 
-CONFIG = DetectorConfig(load_catalogue())
+CONFIG = DetectorConfig(split_rules([r for r in load_catalogue() if r.events == CLICK.name])[0])
 MOST = 300_000
 
 
