@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.core import CATALOGUE
 from bench.machine import write
 from bench.paced import produce
 from clickstream_guardian.detector.model import Anomaly
@@ -33,7 +34,6 @@ from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, Session
 from clickstream_guardian.events.fields import CLICK, EVENT_KINDS
 from clickstream_guardian.pipelines.live import split_rules
 from clickstream_guardian.pipelines.spark_detect import SparkDetection, Where, detect_on_spark
-from clickstream_guardian.rules.loader import load_catalogue
 from clickstream_guardian.settings import Settings, load_settings
 from clickstream_guardian.sources.kafka.admin import offset_spans
 from clickstream_guardian.sources.kafka.announce import Announcer
@@ -42,7 +42,7 @@ from clickstream_guardian.stack.spark import session_folder
 from clickstream_guardian.store import open_store
 from clickstream_guardian.store.snapshots import BucketProgress
 
-CONFIG = DetectorConfig(split_rules([r for r in load_catalogue() if r.events == CLICK.name])[0])
+CONFIG = DetectorConfig(split_rules(CATALOGUE.rules)[0])
 MOST = 300_000
 
 

@@ -66,9 +66,7 @@ def _candidates(rule: Rule, rows: pl.DataFrame, due: np.ndarray) -> pl.DataFrame
     sessions = crowded_sessions(rule, rows, due, max(1, _least_members(rule)))
     if sessions.is_empty():
         return rows.clear()
-    chosen = np.zeros(int(rows["session"].max() or 0) + 1, dtype=np.bool_)  # type: ignore[arg-type]
-    chosen[sessions["session"].to_numpy()] = True
-    wanted = rows.filter(chosen[rows["session"].to_numpy()])
+    wanted = rows.join(sessions.select("session").unique(), on="session", how="semi")
     named = wanted.select("session", "session_id").unique()
     stays = sessions.join(named, on="session").select(_WINDOW)
     return in_windows(rule, distinct_events(wanted), due).join(stays, on=_WINDOW, how="semi")

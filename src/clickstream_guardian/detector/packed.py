@@ -104,7 +104,7 @@ def crowded_sessions(
     first = np.flatnonzero(_changes(stays))
     items = np.diff(np.append(first, len(stays)))
     able = _may_be_members(rule.members.measures, rule.members.when, items)
-    window, looked_at = visits >> both, visits & ((np.uint64(1) << item_bits) - np.uint64(1))
+    window, looked_at = visits >> both, visits & _low(item_bits)
     if rule.key == "item_id":
         keys = (window << item_bits) | looked_at
         frequent = _frequent(keys[np.repeat(able, items)], least)
@@ -116,7 +116,7 @@ def crowded_sessions(
         found = stays[first][able & _among(keys, frequent)]
     return pl.DataFrame(
         {
-            "session": (found & ((np.uint64(1) << session_bits) - np.uint64(1))).astype(np.uint32),
+            "session": (found & _low(session_bits)).astype(np.uint32),
             "start": windows.start(found >> session_bits),
         }
     )
@@ -143,7 +143,7 @@ def windows_with_quick_events(
     ordered = np.sort((sessions << time_bits) | (at - at.min()).astype(np.uint64))
     # a step of time within one session: the bits of the session cancel out
     quick = ordered[1:][np.diff(ordered) <= np.uint64(apart_us)]
-    times = (quick & ((np.uint64(1) << time_bits) - np.uint64(1))).astype(np.int64) + at.min()
+    times = (quick & _low(time_bits)).astype(np.int64) + at.min()
     windows = _Windows.of(rule, due)
     counts = np.zeros(windows.count, dtype=np.int64)
     for _, numbers in windows.lay(times):
@@ -164,6 +164,11 @@ def _may_be_members(
 
 def _bits(codes: _Keys) -> int:
     return int(codes.max()).bit_length() if len(codes) else 0
+
+
+def _low(bits: np.uint64) -> np.uint64:
+    """So many low bits set."""
+    return (np.uint64(1) << bits) - np.uint64(1)
 
 
 def _changes(ordered: _Keys) -> npt.NDArray[np.bool_]:

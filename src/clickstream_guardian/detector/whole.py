@@ -21,6 +21,7 @@ from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.measures import condition, crossing, measured
 from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Anomaly, Sample, Status
 from clickstream_guardian.detector.packed import rows_of_busy_sessions
+from clickstream_guardian.detector.runs import Runs
 from clickstream_guardian.detector.state import Chunk
 from clickstream_guardian.detector.windows import distinct_events, in_windows
 from clickstream_guardian.events.identity import SEPARATOR, anomaly_id, id_hex
@@ -175,9 +176,9 @@ def _anomalies(rule: Rule, log: WholeLog, due: np.ndarray, sample: int) -> Itera
     chosen = events.join(held.select(_WINDOW).unique(), on=_WINDOW, how="semi").sort(
         *_WINDOW, "at", "event_id"
     )
-    windows = chosen.group_by(_WINDOW, maintain_order=True).agg(size=pl.len().cast(pl.Int64))
-    contents = _Contents(chosen, windows["size"].to_numpy(), sample)
-    windows = windows.with_row_index("place")
+    runs = Runs.of(chosen, *_WINDOW)
+    contents = _Contents(chosen, runs, sample)
+    windows = chosen[runs.starts].select(_WINDOW).with_row_index("place")
     for row in held.join(windows, on=_WINDOW).sort(*_WINDOW, "key").iter_rows(named=True):
         yield _anomaly(rule, row, contents)
 
@@ -189,29 +190,26 @@ class _Contents:
 
     Args:
         events: see above.
-        sizes: events of each window.
+        windows: which of them are a window's.
         sample: events of a window kept as evidence.
     """
 
-    def __init__(self, events: pl.DataFrame, sizes: np.ndarray, sample: int) -> None:
+    def __init__(self, events: pl.DataFrame, windows: Runs, sample: int) -> None:
         self.at = events["at"].to_numpy()
         self.items = events["item_id"].to_list()
         self.ids = events["event_id"]
-        self.begins = (np.cumsum(sizes) - sizes).tolist()
-        sampled = np.minimum(sizes, sample)
-        rank = np.arange(len(events)) - np.repeat(self.begins, sizes)
-        self._samples = events.select(SAMPLE_SCHEMA.keys()).filter(rank < sample)
-        self._spans = list(
-            zip((np.cumsum(sampled) - sampled).tolist(), sampled.tolist(), strict=True)
-        )
+        self.windows = windows
+        self._sampled = windows.first(sample)
+        self._samples = events.select(SAMPLE_SCHEMA.keys()).filter(windows.rank <= sample)
 
     def sample(self, window: int) -> Sample:
-        return Sample(self._samples.slice(*self._spans[window]))
+        begin, size = self._sampled.starts[window], self._sampled.lengths[window]
+        return Sample(self._samples.slice(int(begin), int(size)))
 
 
 def _anomaly(rule: Rule, row: Mapping[str, Any], contents: _Contents) -> Anomaly:
-    session_id, start, size = row["session_id"], row["start"], row["size"]
-    begin = contents.begins[row["place"]]
+    session_id, start, place = row["session_id"], row["start"], row["place"]
+    begin, size = int(contents.windows.starts[place]), int(contents.windows.lengths[place])
     at, items = contents.at[begin : begin + size], contents.items[begin : begin + size]
     said = rule.members if rule.members is not None else rule
     crossed = crossing(said.measures, said.when, at, items)
@@ -232,5 +230,5 @@ def _anomaly(rule: Rule, row: Mapping[str, Any], contents: _Contents) -> Anomaly
         first_crossed_at=instant(int(at[crossed])),
         crossed_event_id=id_hex(contents.ids[begin + crossed]),
         explanation=explanation(rule, measures, row["key"]),
-        sample=contents.sample(row["place"]),
+        sample=contents.sample(place),
     )

@@ -367,8 +367,8 @@ class LiveDetection:
 
 
 def _of(bucket: Bucket, decoded: Mapping[Place, Part]) -> dict[PartitionKey, Part]:
-    parts = {PartitionKey(*place): part for place, part in decoded.items()}
-    return {key: part for key, part in parts.items() if key in bucket.judge.state.partitions}
+    places = {key: (key.source, key.partition) for key in bucket.judge.state.partitions}
+    return {key: decoded[place] for key, place in places.items() if place in decoded}
 
 
 def checkpoint_group(group: str, bucket: int) -> str:
