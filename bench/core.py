@@ -85,7 +85,7 @@ def run(events: pl.DataFrame, config: DetectorConfig = GIVEN) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     for start in range(0, len(events), BATCH):
         part = events.slice(start, BATCH)
-        step = advance(config, state, [Arrival(key, "click", part, start + len(part))])
+        step = advance(config, state, [Arrival(key, part, start + len(part))])
         state = step.state
         found |= {anomaly.anomaly_id for anomaly in step.anomalies}
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -39,7 +39,7 @@ def steps(rate: int, distance: float) -> dict[str, Any]:
     wall, cpu = [], []
     for end in map(int, cuts):
         begun, used = time.perf_counter(), time.process_time()
-        state = advance(CONFIG, state, [Arrival(key, "click", mine[done:end], end)]).state
+        state = advance(CONFIG, state, [Arrival(key, mine[done:end], end)]).state
         wall.append(time.perf_counter() - begun)
         cpu.append(time.process_time() - used)
         done = end

@@ -17,7 +17,6 @@ from clickstream_guardian.stack.endpoints import environment
 from tests.cluster.detecting import (
     Detector,
     next_offsets,
-    rows,
     start_detector,
     start_process,
 )
@@ -63,15 +62,12 @@ def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
     assert embedded.pin().stop() == 0
     detector = start_spark(trial, "--master", "local[2]")
     trial.send(made_traffic(seed=11))
-    trial.wait_judged()
-    found = rows(trial.database)
-    assert found == trial.expected()
+    found = trial.check()
     assert detector.stop() == 0, detector.said
     with psycopg.connect(trial.database) as connection:
         connection.execute("DELETE FROM anomaly_sessions")
     embedded.start()
-    embedded.wait_judged()
-    assert rows(trial.database) == found
+    assert embedded.check() == found
     read = trial.portion.read()
     noted = progress(trial, store)
     assert sum(one.messages for one in noted) == sum(
@@ -99,8 +95,7 @@ def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, wor
     kill_family(driver)
     trial.send(third[500:])
     submitted = submit_spark(trial, world)
-    trial.wait_judged(200)
-    assert rows(trial.database) == trial.expected()
+    trial.check()
     kill_family(submitted)
 
 

@@ -70,6 +70,10 @@ def made_traffic(seed: int, sessions: int = 400) -> list[Sent]:
         for n in range(clicks):
             second = start + n * rng.choice((0.1, 0.2, 0.5))
             add(CLICK, f"{seed}-bot{number}", min(second, SECONDS), f"i{n % rng.choice((3, 9))}")
+    for number in range(8):
+        start, lines, items = rng.uniform(10, 150), rng.randint(6, 20), rng.choice((1, 2, 9))
+        for n in range(lines):
+            add(PURCHASE, f"{seed}-scalper{number}", start + n * 2, f"i{n % items}")
     for n in range(3000):
         add(CLICK, f"{seed}-hot", 60 + n * 0.04, f"i{n % 20}", rng.uniform(0, 5))
     for n in range(60):
@@ -177,8 +181,14 @@ class Portion:
 
     def expected(self, config: DetectorConfig) -> list[OracleAnomaly]:
         """The oracle's final rows, by id."""
-        clicks = self.read().events[CLICK.name]
-        return final_anomalies(config.rules, clicks, config.lateness_us, config.sample_size)
+        found = [
+            anomaly
+            for kind, events in self.read().events.items()
+            for anomaly in final_anomalies(
+                config.of(kind).rules, events, config.lateness_us, config.sample_size
+            )
+        ]
+        return sorted(found, key=lambda anomaly: anomaly.anomaly_id)
 
     def late(self, config: DetectorConfig) -> Counter[str]:
         """Ids (hex) of late events, and how often each lies on the log late."""

@@ -183,7 +183,7 @@ def arrival(partition: int, events: list[OracleEvent], offset: int, **flags: boo
         },
         schema_overrides={"session_id": pl.String, "item_id": pl.String},
     )
-    return Arrival(key(partition), "click", frame, offset + len(events), **flags)
+    return Arrival(key(partition), frame, offset + len(events), **flags)
 
 
 class Host:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from clickstream_guardian.events.fields import CLICK
+from clickstream_guardian.detector.state import DetectorConfig
+from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
 from clickstream_guardian.events.identity import event_id
 from clickstream_guardian.rules.loader import load_catalogue
 from tests.parity.oracle import OracleEvent, final_anomalies
 from tests.scenarios.conftest import Guardian
 
-LATENESS_US = 10_000_000
 EARLIEST_US = 946_684_800_000_000
 
 
@@ -25,10 +25,25 @@ def micros(text: str) -> int:
     return int(at.timestamp() * 1000 + 0.5) * 1000
 
 
-def oracle_ids(clicks: Path, *, in_order: bool) -> dict[str, dict[str, float]]:
-    """Final anomalies by id, by the oracle, straight from the file's text."""
+def oracle_ids(shop: Path, *, in_order: bool) -> dict[str, dict[str, float]]:
+    """Final anomalies by id, by the oracle, straight from the files' text."""
+    config = DetectorConfig(load_catalogue())
+    found: dict[str, dict[str, float]] = {}
+    for kind, name in ((CLICK, "yoochoose-clicks.dat"), (PURCHASE, "yoochoose-buys.dat")):
+        events = file_events(kind, shop / name)
+        if in_order:
+            events.sort(key=lambda event: event.at)
+        rules = config.of(kind.name).rules
+        anomalies = final_anomalies(rules, events, config.lateness_us, config.sample_size)
+        found |= {anomaly.anomaly_id: dict(anomaly.measures) for anomaly in anomalies}
+    return found
+
+
+def file_events(kind: EventKind, file: Path) -> list[OracleEvent]:
+    """The events of a file, in the order of its lines."""
     events, seen = [], Counter[bytes]()
-    for line in clicks.read_bytes().splitlines():
+    own = 4 if kind is CLICK else 5
+    for line in file.read_bytes().splitlines():
         fields = line.split(b",")
         try:
             session, at, item = fields[0].decode(), micros(fields[1].decode()), fields[2].decode()
@@ -36,16 +51,12 @@ def oracle_ids(clicks: Path, *, in_order: bool) -> dict[str, dict[str, float]]:
             continue
         if not EARLIEST_US <= at <= time.time() * 1e6:
             continue
-        given = fields[4].decode() if len(fields) == 5 else None
+        given = fields[own].decode() if len(fields) > own else None
         key = b",".join(fields[:3])
-        identity = event_id(CLICK, session, at, item, seen[key], given)
+        identity = event_id(kind, session, at, item, seen[key], given)
         seen[key] += given is None
         events.append(OracleEvent(0, session, at, item, int.from_bytes(identity)))
-    if in_order:
-        events.sort(key=lambda event: event.at)
-    rules = tuple(rule for rule in load_catalogue() if rule.events == CLICK.name)
-    found = final_anomalies(rules, events, LATENESS_US, 100)
-    return {anomaly.anomaly_id: dict(anomaly.measures) for anomaly in found}
+    return events
 
 
 def stored(guardian: Guardian) -> dict[str, dict[str, float]]:
@@ -68,7 +79,7 @@ def test_a_file_is_landed_judged_and_measured_as_the_oracle_says(
     lines = clicks.read_bytes().count(b"\n")
     assert summary["events"]["click"] == lines
     assert summary["rejected"] == {}
-    expected = oracle_ids(clicks, in_order=True)
+    expected = oracle_ids(small_shop, in_order=True)
     assert len(expected) > 20
     assert stored(guardian) == expected
 
@@ -112,7 +123,7 @@ def test_arrival_order_with_late_and_repeated_events_and_bad_lines(
     }
     assert summary["late"] > 0
     assert summary["duplicates"] > 0
-    expected = oracle_ids(clicks, in_order=False)
+    expected = oracle_ids(rough_shop, in_order=False)
     assert len(expected) > 20
     assert stored(guardian) == expected
 
@@ -128,6 +139,38 @@ def test_arrival_order_with_late_and_repeated_events_and_bad_lines(
         assert json.loads(guardian.run("explain", anomaly, "--json").stdout)["agrees"]
 
 
+def test_scalpers_are_judged_and_leave_the_clean_numbers(
+    guardian: Guardian, tmp_path: Path
+) -> None:
+    begin = datetime(2014, 4, 7, 10, tzinfo=UTC)
+
+    def line(session: str, second: int, *more: str) -> str:
+        at = (begin + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        return ",".join((session, at, *more))
+
+    people = [f"{n}" for n in range(20)]
+    clicks = [line(one, 60 * n, "7", "S") for n, one in enumerate([*people, "scalper"])]
+    buys = [line(one, 60 * n + 30, "7", "1000", "1") for n, one in enumerate(people)]
+    buys += [line("scalper", 600 + 3 * n, "9", "1000", "1") for n in range(40)]
+    for name, lines in (("clicks", clicks), ("buys", sorted(buys, key=lambda x: x.split(",")[1]))):
+        (tmp_path / f"yoochoose-{name}.dat").write_text("\n".join(lines) + "\n", "utf-8")
+    guardian.run(*replay_args(tmp_path))
+    expected = oracle_ids(tmp_path, in_order=True)
+    assert stored(guardian) == expected
+    rows = guardian.run("anomalies", "--json").stdout.splitlines()
+    found = {(row["rule"], row["session_id"]) for row in map(json.loads, rows)}
+    assert found == {("PURCHASE_BURST", "scalper")}
+    explained = json.loads(guardian.run("explain", next(iter(expected)), "--json").stdout)
+    assert explained["agrees"]
+    assert {event["quantity"] for event in explained["events"]} == {1}
+    asked = "SELECT {}::INTEGER AS n FROM daily_metrics{}"
+    (raw,) = guardian.rows(asked.format("total_purchases", ""))
+    (clean,) = guardian.rows(asked.format("total_purchases", "_clean"))
+    assert (raw["n"], clean["n"]) == (60, 20)
+    deltas = guardian.rows("SELECT DISTINCT rule FROM daily_metrics_delta")
+    assert [row["rule"] for row in deltas] == ["PURCHASE_BURST"]
+
+
 def test_a_prefix_is_another_source_and_the_whole_file_changes_no_number(
     guardian: Guardian, small_shop: Path
 ) -> None:
@@ -136,7 +179,7 @@ def test_a_prefix_is_another_source_and_the_whole_file_changes_no_number(
     lines = (small_shop / "yoochoose-clicks.dat").read_bytes().count(b"\n")
     (found,) = guardian.rows("SELECT count(*) AS n FROM clicks")
     assert found["n"] == lines
-    assert stored(guardian) == oracle_ids(small_shop / "yoochoose-clicks.dat", in_order=True)
+    assert stored(guardian) == oracle_ids(small_shop, in_order=True)
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
-    """Rules and numbers of the detector of clicks, as the settings say.
-
-    A detector judges one kind of event: rules on purchases want a detector of their own.
-    """
+    """Rules and numbers of the detectors, as the settings say."""
     from clickstream_guardian.detector.state import DetectorConfig
-    from clickstream_guardian.events.fields import CLICK
     from clickstream_guardian.rules.loader import load_catalogue
 
     return DetectorConfig(
-        rules=tuple(r for r in load_catalogue(settings.rules_dir) if r.events == CLICK.name),
+        rules=load_catalogue(settings.rules_dir),
         lateness_us=round(settings.allowed_lateness_seconds * 1e6),
         sample_size=settings.evidence_sample_size,
     )

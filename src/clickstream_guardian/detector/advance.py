@@ -54,7 +54,6 @@ class Arrival:
     """The next events of one partition.
 
     Attributes:
-        kind: name of the event kind.
         events: columns session_id, occurred_at (microseconds, UTC), item_id, event_id
             (``UInt128``), in offset order.
         next_offset: offset after the last of them.
@@ -65,7 +64,6 @@ class Arrival:
     """
 
     key: PartitionKey
-    kind: str
     events: pl.DataFrame
     next_offset: int
     promised_us: int = NEVER
@@ -95,7 +93,7 @@ def advance(config: DetectorConfig, state: BucketState, arrivals: Sequence[Arriv
     measures and evidence.
 
     Args:
-        config: rules and numbers; the same in every call.
+        config: rules on one kind of event, and numbers; the same in every call.
         state: what the last call returned; it is not changed.
         arrivals: at most one per partition.
     """
@@ -117,13 +115,12 @@ def advance(config: DetectorConfig, state: BucketState, arrivals: Sequence[Arriv
 def _admit(
     config: DetectorConfig, state: BucketState, arrivals: Sequence[Arrival]
 ) -> tuple[dict[PartitionKey, PartitionState], Chunk, dict[PartitionKey, npt.NDArray[np.bool_]]]:
-    """Judge lateness per partition; keep what is in time and of a kind that rules look at."""
-    wanted = {rule.events for rule in config.rules}
+    """Judge lateness per partition; keep what is in time, where there is a rule to look at it."""
     partitions = dict(state.partitions)
     kept = []
     late_ones = {}
     for arrival in arrivals:
-        before = partitions.get(arrival.key, PartitionState(concerned=arrival.kind in wanted))
+        before = partitions.get(arrival.key, PartitionState())
         at = arrival.events["occurred_at"].to_physical().to_numpy()
         late = late_mask(at, before.newest_us, config.lateness_us)
         late_count = int(late.sum())
@@ -139,7 +136,7 @@ def _admit(
             quiet=arrival.quiet,
             ended=arrival.ended,
         )
-        if before.concerned and len(at):
+        if config.rules and len(at):
             events = arrival.events.filter(~late) if late_count else arrival.events
             kept.append(_log_columns(events))
     events = pl.concat(kept) if kept else pl.DataFrame(schema=LOG_SCHEMA)

@@ -8,7 +8,7 @@ saved whole: a checkpoint says from which offsets the log must be read again (``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import polars as pl
 
 from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
+from clickstream_guardian.events.identity import digest
 from clickstream_guardian.rules.model import Mode, Rule
 
 Counts = npt.NDArray[np.int32]
@@ -50,7 +51,6 @@ class PartitionState:
         ended: nothing more will ever come.
         silent: at the end of what there is for now (an idle partition of a live log).
         quiet: silent for so long that windows close without it.
-        concerned: whether the rules look at its kind of event.
     """
 
     next_offset: int = 0
@@ -60,7 +60,6 @@ class PartitionState:
     ended: bool = False
     silent: bool = False
     quiet: bool = False
-    concerned: bool = True
 
     def watermark(self, lateness_us: int) -> int:
         """Event time before which no event in time is still to come."""
@@ -181,7 +180,7 @@ class BucketState:
         return BucketState(partitions=dict(points), settled_us=settled_us, closed_us=settled_us)
 
     def watermark(self, lateness_us: int, idle_us: int | None) -> int:
-        """The least watermark over the partitions concerned.
+        """The least watermark over the partitions.
 
         Args:
             lateness_us: the allowed lateness.
@@ -189,10 +188,10 @@ class BucketState:
                 the newest; None leaves out none (what can still change a window, rather than what
                 is waited for).
         """
-        concerned = [p for p in self.partitions.values() if p.concerned]
-        open_ones = [p for p in concerned if not (p.ended or (p.quiet and idle_us is not None))]
+        known = self.partitions.values()
+        open_ones = [p for p in known if not (p.ended or (p.quiet and idle_us is not None))]
         if not open_ones:
-            return ALWAYS if concerned else NEVER
+            return ALWAYS if known else NEVER
         marks = [(p.watermark(lateness_us), p.silent) for p in open_ones]
         newest = max(mark for mark, _ in marks)
         behind = NEVER if idle_us is None or newest == NEVER else newest - idle_us
@@ -208,6 +207,9 @@ def _progress(partitions: Mapping[PartitionKey, PartitionState]) -> int:
 class DetectorConfig:
     """The rules and the few numbers a detector works by.
 
+    A detector judges one kind of event. A host has one for each kind, with the rules ``of`` it:
+    what holds windows of clicks open is clicks alone.
+
     Attributes:
         idle_us: event time after which a partition read to its end no longer holds windows open.
         sample_size: events kept as evidence.
@@ -218,10 +220,19 @@ class DetectorConfig:
     idle_us: int = 300_000_000
     sample_size: int = 100
 
+    def of(self, kind: str) -> DetectorConfig:
+        """The same numbers with the rules on one kind of event; there may be none."""
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.events == kind))
+
     @cached_property
     def shadow_rules(self) -> frozenset[str]:
         """Names of the rules that count towards no verdict."""
         return frozenset(rule.name for rule in self.rules if rule.mode is Mode.SHADOW)
+
+    @cached_property
+    def rules_fingerprint(self) -> str:
+        """Tells whether two sets of rules mean the same; file names play no part."""
+        return digest(*sorted(repr(replace(rule, place="")) for rule in self.rules)).hex()
 
     @cached_property
     def running(self) -> tuple[Rule, ...]:
@@ -241,7 +252,7 @@ class DetectorConfig:
     @property
     def longest_us(self) -> int:
         """The longest window of any rule."""
-        return max(rule.window.size_us for rule in self.rules)
+        return max((rule.window.size_us for rule in self.rules), default=0)
 
     @property
     def longest_running_us(self) -> int:

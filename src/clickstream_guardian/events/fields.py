@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -88,6 +89,7 @@ PURCHASE = EventKind(
     ),
 )
 EVENT_KINDS: tuple[EventKind, ...] = (CLICK, PURCHASE)
+KIND_OF_TOPIC: Mapping[str, EventKind] = {kind.topic: kind for kind in EVENT_KINDS}
 
 INGESTION_FIELDS: tuple[Field, ...] = (
     Field("source", FieldType.STRING, "The file (by the hash of its bytes) or topic it came from."),

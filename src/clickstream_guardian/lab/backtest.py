@@ -120,7 +120,7 @@ class _Detector:
 
     def feed(self, events: pl.DataFrame, *, ended: bool = False) -> None:
         self.offset += len(events)
-        arrival = Arrival(_KEY, self.rules[0].events, events, self.offset, ended=ended)
+        arrival = Arrival(_KEY, events, self.offset, ended=ended)
         step = advance(self.config, self.state, [arrival])
         self.state = step.state
         for anomaly in step.anomalies:

@@ -13,7 +13,7 @@ import time
 import zipimport
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clickstream_guardian.detector.advance import Arrival, advance
-from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import (
     BucketState,
@@ -32,36 +31,39 @@ from clickstream_guardian.detector.state import (
 from clickstream_guardian.engines.spark.state_cache import StateCache
 from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
 from clickstream_guardian.events.identity import id_hex
+from clickstream_guardian.pipelines.judge import Stand
 from clickstream_guardian.sources.kafka.columns import ColumnDecoder, Messages
 from clickstream_guardian.sources.kafka.registry import SchemaRegistry
 from clickstream_guardian.sources.kafka.spans import read_span
 
 
 @dataclass(frozen=True)
-class BucketPoint:
-    """Where a bucket stands by its checkpoint.
+class Point:
+    """Where the detector of a partition stands by its checkpoint.
 
     Attributes:
-        generation: number of saves of this bucket.
+        key: the partition: a bucket has one of each kind of event.
+        generation: number of saves.
         settled_us: see ``BucketState``.
-        next_offsets: what comes next, by partition.
+        next_offset: what comes next.
         resume: from where the log makes the state anew.
     """
 
-    generation: int = 0
-    settled_us: int = NEVER
-    next_offsets: Mapping[PartitionKey, int] = field(default_factory=dict)
-    resume: Mapping[PartitionKey, PartitionState] = field(default_factory=dict)
+    key: PartitionKey
+    generation: int
+    settled_us: int
+    next_offset: int
+    resume: PartitionState
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a bucket's part of a batch.
+    """What came of a partition's part of a batch.
 
     Attributes:
-        generation: the checkpoint's generation it started from.
-        resume: see ``BucketState.resume_points``.
-        messages: how many were new, by partition.
+        before: the point it started from.
+        stand: where the detector stands now.
+        messages: how many were new.
         rejected: how many of them could not become an event, by reason.
         late: of them, late events: id in hex, and the message as it came.
         read_again: messages read again from the log, because no state was at hand.
@@ -69,13 +71,10 @@ class Outcome:
         seconds: time taken by step.
     """
 
-    bucket: int
-    generation: int
-    settled_us: int
-    partitions: Mapping[PartitionKey, PartitionState]
-    resume: Mapping[PartitionKey, PartitionState]
+    before: Point
+    stand: Stand
     anomalies: tuple[Anomaly, ...]
-    messages: Mapping[PartitionKey, int]
+    messages: int
     rejected: Mapping[str, int]
     late: tuple[tuple[str, bytes], ...]
     read_again: int
@@ -83,13 +82,29 @@ class Outcome:
     watermark_us: int
     seconds: Mapping[str, float]
 
+    @property
+    def partition(self) -> PartitionState:
+        """How far the partition is judged."""
+        return self.stand.partitions[self.before.key]
+
+    @property
+    def point(self) -> Point:
+        """Where the detector stands once the outcome is saved."""
+        return replace(
+            self.before,
+            generation=self.before.generation + 1,
+            settled_us=self.stand.settled_us,
+            next_offset=self.partition.next_offset,
+            resume=self.stand.resume[self.before.key],
+        )
+
 
 @dataclass(frozen=True)
 class BucketTask:
     """Everything an executor needs to know; it travels with each batch.
 
     Attributes:
-        points: bucket to where it stands.
+        points: where the detector of each partition stands.
         quiet: partitions that have been silent for so long that they hold no window open.
         cache: the hosts' folder for states.
         fingerprint: what a state depends on beside the log.
@@ -98,67 +113,61 @@ class BucketTask:
     config: DetectorConfig
     servers: str
     registry_url: str
-    points: Mapping[int, BucketPoint]
+    points: Mapping[PartitionKey, Point]
     quiet: frozenset[PartitionKey]
     cache: Path
     fingerprint: str
 
     def __call__(self, bucket: int, messages: pa.Table) -> bytes:
-        """Judge a bucket's messages (``engines.spark.stream.MESSAGES``); a pickled ``Outcome``."""
+        """Judge a bucket's messages (``engines.spark.stream.MESSAGES``); pickled ``Outcome``s."""
         try:
             return pickle.dumps(self.judge(bucket, messages), protocol=5)
         finally:
             _rest()
 
-    def judge(self, bucket: int, messages: pa.Table) -> Outcome:
-        """Decode, judge, keep the state for the next batch."""
+    def judge(self, bucket: int, messages: pa.Table) -> list[Outcome]:
+        """Decode, judge, keep the states for the next batch; an outcome for each kind of event."""
+        return [
+            self._judge(kind, self.points[PartitionKey(kind.topic, bucket)], messages)
+            for kind in EVENT_KINDS
+        ]
+
+    def _judge(self, kind: EventKind, point: Point, messages: pa.Table) -> Outcome:
         clock = _Clock()
-        point = self.points.get(bucket, BucketPoint())
+        config = self.config.of(kind.name)
         states = StateCache(self.cache, self.fingerprint)
-        before = self._state(bucket, point, states)
+        before = _state(point, states)
         clock.lap("load")
-        parts = [self._part(kind, bucket, messages, before) for kind in EVENT_KINDS]
+        part = self._part(kind, point, messages, before)
         clock.lap("decode")
-        step = advance(self.config, before, [part.arrival for part in parts])
+        step = advance(config, before, [part.arrival])
         clock.lap("judge")
-        states.save(bucket, point.generation + 1, step.state)
+        states.save(point.key, point.generation + 1, step.state)
         clock.lap("keep")
         state = step.state
         return Outcome(
-            bucket=bucket,
-            generation=point.generation,
-            settled_us=state.settled_us,
-            partitions=state.partitions,
-            resume=state.resume_points(),
+            before=point,
+            stand=Stand.of(state),
             anomalies=step.anomalies,
-            messages={part.arrival.key: part.new for part in parts},
-            rejected=sum((part.rejected for part in parts), Counter[str]()),
-            late=tuple(late for part in parts for late in part.late(step.late)),
-            read_again=sum(len(part.messages) - part.new for part in parts),
+            messages=part.new,
+            rejected=part.rejected,
+            late=tuple(part.late(step.late)),
+            read_again=len(part.messages) - part.new,
             state_rows=state.log_size,
-            watermark_us=state.watermark(self.config.lateness_us, None),
+            watermark_us=state.watermark(config.lateness_us, None),
             seconds=clock.seconds,
         )
 
-    def _state(self, bucket: int, point: BucketPoint, states: StateCache) -> BucketState:
-        found = states.load(bucket, point.generation)
-        if found is not None:
-            stands = {key: p.next_offset for key, p in found.partitions.items()}
-            if stands == point.next_offsets:
-                return found
-        return BucketState.resumed(point.resume, point.settled_us)
-
-    def _part(self, kind: EventKind, bucket: int, given: pa.Table, state: BucketState) -> _Part:
+    def _part(self, kind: EventKind, point: Point, given: pa.Table, state: BucketState) -> _Part:
         """What the state has not seen of a partition: the batch's, and before it the log's."""
-        key = PartitionKey(kind.topic, bucket)
-        stand = self.points.get(bucket, BucketPoint()).next_offsets.get(key, 0)
-        given = given.filter(pc.equal(given["topic"], kind.topic)).drop_columns("topic")
+        key, stand = point.key, point.next_offset
+        given = given.filter(pc.equal(given["topic"], key.source)).drop_columns("topic")
         given = given.sort_by("offset")
         first = given["offset"][0].as_py() if len(given) else stand
-        begin = state.partitions[key].next_offset if key in state.partitions else first
+        begin = state.partitions[key].next_offset
         given = given.filter(pc.greater_equal(given["offset"], begin))
         if begin < first:
-            missing = read_span(self.servers, kind.topic, bucket, begin, first)
+            missing = read_span(self.servers, key.source, key.partition, begin, first)
             given = pa.concat_tables([missing, given])
         end = given["offset"][-1].as_py() + 1 if len(given) else begin
         return self._decoded(kind, key, given.combine_chunks(), max(end, first, begin), stand)
@@ -173,9 +182,16 @@ class BucketTask:
         new = int((offsets >= stand).sum())
         rejected = Counter(str(r) for index, r in done.rejected if offsets[index] >= stand)
         arrival = Arrival(
-            key, kind.name, done.events, end, silent=not new, quiet=not new and key in self.quiet
+            key, done.events, end, silent=not new, quiet=not new and key in self.quiet
         )
         return _Part(arrival, messages, stand, new, rejected)
+
+
+def _state(point: Point, states: StateCache) -> BucketState:
+    found = states.load(point.key, point.generation)
+    if found is not None and found.partitions[point.key].next_offset == point.next_offset:
+        return found
+    return BucketState.resumed({point.key: point.resume}, point.settled_us)
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+from sqlalchemy import Connection
+
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.errors import GuardianError, UsageError
-from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
-from clickstream_guardian.pipelines.detect import Judge, rules_fingerprint
+from clickstream_guardian.events.fields import EVENT_KINDS, KIND_OF_TOPIC, EventKind
+from clickstream_guardian.pipelines.judge import Judge, read_checkpoints
 from clickstream_guardian.pipelines.live_bucket import Bucket, Found, LogView, Part
 from clickstream_guardian.pipelines.rehearsal import rehearse
 from clickstream_guardian.rules.model import Rule
@@ -58,7 +60,6 @@ from clickstream_guardian.store.snapshots import (
 T = TypeVar("T")
 
 _READ_MESSAGES = 20_000
-_KINDS = {kind.topic: kind for kind in EVENT_KINDS}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 _AFTER_CONFLICT = 1.0
 _HEARTBEAT_SECONDS = 5.0
@@ -227,7 +228,7 @@ class LiveDetection:
             {
                 (key.source, key.partition): state.next_offset
                 for bucket in self._buckets.values()
-                for key, state in bucket.judge.state.partitions.items()
+                for key, state in bucket.judge.partitions.items()
             }
         )
 
@@ -235,25 +236,20 @@ class LiveDetection:
         held = dict(self._buckets)
         for number in sorted(given):
             with self._store.begin() as connection:
-                group = self._group(number)
-                checkpoint = claim_checkpoint(connection, group)
+                group = checkpoint_group(self._options.group, number)
+                claimed = claim_checkpoints(connection, group, self._config)
                 mine = held.get(number)
-                if mine and checkpoint and checkpoint.generation == mine.judge.generation + 1:
-                    mine.judge.generation = checkpoint.generation
+                if mine and mine.judge.take_over(claimed):
                     continue
-                if checkpoint is not None:
-                    refuse_other_state(checkpoint, self._config)
                 progress = load_progress(connection, self._options.group, number)
-                bucket = self._made(number, Judge(self._config, group, checkpoint), progress)
-                if checkpoint is None:
-                    bucket.judge.save(connection, ())
-            if checkpoint is None:
-                bucket.judge.saved()
+                bucket = self._made(number, Judge(self._config, group, claimed), progress)
+                bucket.judge.save(connection)
+            bucket.judge.saved()
             held[number] = bucket
         self._buckets = held
 
     def _made(self, number: int, judge: Judge, progress: BucketProgress) -> Bucket:
-        places = {PartitionKey(*p): _KINDS[p[0]] for p in self._consumer.places(number)}
+        places = {PartitionKey(*p): KIND_OF_TOPIC[p[0]] for p in self._consumer.places(number)}
         begins: dict[PartitionKey, tuple[EventKind, int]] = {}
         for key, kind in places.items():
             first, end = self._consumer.span((key.source, key.partition))
@@ -267,9 +263,6 @@ class LiveDetection:
             dict.fromkeys(places, now),
         )
 
-    def _group(self, bucket: int) -> str:
-        return checkpoint_group(self._options.group, bucket)
-
     # --- a step
 
     def _decoded(self, messages: Mapping[Place, Messages]) -> dict[Place, Part]:
@@ -279,7 +272,7 @@ class LiveDetection:
         }
 
     def _ends(self) -> dict[PartitionKey, int]:
-        keys = [key for b in self._buckets.values() for key in b.judge.state.partitions]
+        keys = [key for b in self._buckets.values() for key in b.judge.partitions]
         ends = {key: self._consumer.known_end((key.source, key.partition)) for key in keys}
         return {key: end for key, end in ends.items() if end is not None}
 
@@ -315,7 +308,7 @@ class LiveDetection:
         self._announcer.flush()
         with self._store.begin() as connection:
             for one in found:
-                one.bucket.judge.save(connection, one.anomalies, one.state)
+                one.bucket.judge.save(connection, one.judged)
             for one in found:
                 save_progress(connection, one.progress)
         return time.monotonic()
@@ -332,7 +325,7 @@ class LiveDetection:
 
     def _let_go(self, conflict: CheckpointConflictError, found: list[Found]) -> list[Found]:
         """Forget the bucket of a conflict; ask the group again who reads what."""
-        (lost,) = [one for one in found if one.bucket.judge.group == conflict.group_name]
+        (lost,) = [one for one in found if one.bucket.judge.holds(conflict.group_name)]
         self._watcher.waits(str(conflict))
         self._buckets.pop(lost.bucket.number, None)
         self._seen_rebalances = -1
@@ -367,16 +360,30 @@ class LiveDetection:
 
 
 def _of(bucket: Bucket, decoded: Mapping[Place, Part]) -> dict[PartitionKey, Part]:
-    places = {key: (key.source, key.partition) for key in bucket.judge.state.partitions}
+    places = {key: (key.source, key.partition) for key in bucket.judge.partitions}
     return {key: decoded[place] for key, place in places.items() if place in decoded}
 
 
 def checkpoint_group(group: str, bucket: int) -> str:
-    """The name of a bucket's checkpoint, the same whatever engine detects."""
+    """The name of a bucket's checkpoints, the same whatever engine detects."""
     return f"kafka:{group}:{bucket}"
 
 
-def refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
+def claim_checkpoints(
+    connection: Connection, group: str, config: DetectorConfig
+) -> dict[str, Checkpoint]:
+    """A bucket's checkpoints by kind of event, claimed: who held them before can save no more.
+
+    Raises:
+        UsageError: they were made with rules that these cannot follow.
+    """
+    claimed = read_checkpoints(group, lambda name: claim_checkpoint(connection, name))
+    for kind, checkpoint in claimed.items():
+        _refuse_other_state(checkpoint, config.of(kind))
+    return claimed
+
+
+def _refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
     """Changed rules are taken up where what is read again holds all their windows."""
     remedy = "set it back, or begin anew with another --group"
     if checkpoint.lateness_us != config.lateness_us:
@@ -384,7 +391,7 @@ def refuse_other_state(checkpoint: Checkpoint, config: DetectorConfig) -> None:
             f"GUARDIAN_ALLOWED_LATENESS_SECONDS={config.lateness_us / 1e6:g} is not what "
             f"{checkpoint.group_name} was begun with ({checkpoint.lateness_us / 1e6:g}): {remedy}."
         )
-    if checkpoint.rules_fingerprint == rules_fingerprint(config.rules):
+    if checkpoint.rules_fingerprint == config.rules_fingerprint:
         return
     if config.longest_us > checkpoint.longest_us:
         raise UsageError(

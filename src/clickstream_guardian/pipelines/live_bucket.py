@@ -9,19 +9,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from clickstream_guardian.detector.advance import Arrival, Step
+from clickstream_guardian.detector.advance import Arrival
 from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
-from clickstream_guardian.detector.state import BucketState, PartitionKey
-from clickstream_guardian.events.fields import EVENT_KINDS
+from clickstream_guardian.detector.state import PartitionKey
 from clickstream_guardian.events.identity import id_hex
-from clickstream_guardian.pipelines.detect import NO_EVENTS, Judge, to_instant
+from clickstream_guardian.pipelines.judge import NO_EVENTS, Judge, Judged, to_instant
 from clickstream_guardian.sources.kafka.columns import DecodedColumns, Messages
 from clickstream_guardian.store.snapshots import BucketProgress, LogEnd
 
 _RATE_SECONDS = 10.0
 _STEPS_KEPT = 200
-_KINDS = {kind.topic: kind.name for kind in EVENT_KINDS}
 
 
 @dataclass(frozen=True)
@@ -68,16 +66,20 @@ class Found:
 
     Attributes:
         late: id in hex and bytes of late events that no earlier process has said.
-        state: what the detector remembers after it.
+        judged: what the detectors made of it.
         started: when the step began, by the monotonic clock.
     """
 
     bucket: Bucket
-    anomalies: tuple[Anomaly, ...]
+    judged: Judged
     late: tuple[tuple[str, bytes], ...]
-    state: BucketState
     progress: BucketProgress
     started: float
+
+    @property
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """Those that are new or have changed."""
+        return self.judged.anomalies
 
     def saved(self, at: float) -> None:
         """It is in the database, since then by the monotonic clock."""
@@ -109,10 +111,10 @@ class Bucket:
         arrivals = list(self._arrivals(parts, log))
         if not arrivals:
             return None
-        step = self.judge.step(arrivals)
-        late = tuple(self._late(parts, step))
+        judged = self.judge.step(arrivals)
+        late = tuple(self._late(parts, judged))
         self.progress = self._progress(parts, len(late), log)
-        return Found(self, step.anomalies, late, step.state, self.progress, log.now)
+        return Found(self, judged, late, self.progress, log.now)
 
     def idle(self, now: float) -> BucketProgress:
         """The progress while nothing comes."""
@@ -121,7 +123,7 @@ class Bucket:
         return self.progress
 
     def _arrivals(self, parts: Mapping[PartitionKey, Part], log: LogView) -> Iterator[Arrival]:
-        states = self.judge.state.partitions
+        states = self.judge.partitions
         silent = {key: key in log.at_end for key in states}
         limit = log.now - log.silence_seconds
         quiet = {key: silent[key] and self.heard[key] <= limit for key in states}
@@ -131,34 +133,30 @@ class Bucket:
             part = parts.get(key)
             yield Arrival(
                 key,
-                _KINDS[key.source],
                 NO_EVENTS if part is None else part.decoded.events,
                 before.next_offset if part is None else part.next_offset,
                 silent=silent[key],
                 quiet=quiet[key],
             )
 
-    def _late(self, parts: Mapping[PartitionKey, Part], step: Step) -> Iterator[tuple[str, bytes]]:
-        for key, late in step.late.items():
+    def _late(
+        self, parts: Mapping[PartitionKey, Part], judged: Judged
+    ) -> Iterator[tuple[str, bytes]]:
+        for key, late in judged.late.items():
             part = parts[key]
             events = part.decoded.events
-            chosen = late & (events["offset"].to_numpy() >= self._known(key))
+            chosen = late & (events["offset"].to_numpy() >= self.judge.judged_before(key))
             values = part.messages.values.take(part.decoded.places[chosen]).to_pylist()
             ids = events.filter(pl.Series(chosen))["event_id"]
             for number, value in zip(ids, values, strict=True):
                 yield id_hex(number), value
 
-    def _known(self, key: PartitionKey) -> int:
-        """What lies before it was counted and said by an earlier process."""
-        return self.judge.judged_before.get(key, 0)
-
     def _progress(
         self, parts: Mapping[PartitionKey, Part], late: int, log: LogView
     ) -> BucketProgress:
-        new = [part.since(self._known(key)) for key, part in parts.items()]
+        new = [part.since(self.judge.judged_before(key)) for key, part in parts.items()]
         reasons = sum((reasons for _, reasons in new), Counter[str]())
-        state = self.judge.state
-        stands = {key: one.next_offset for key, one in state.partitions.items()}
+        stands = {key: one.next_offset for key, one in self.judge.partitions.items()}
         ends = {key: max(log.ends.get(key, 0), at) for key, at in stands.items()}
         return replace(
             self.progress,
@@ -168,8 +166,8 @@ class Bucket:
             events_per_second=messages_per_second(
                 self.rate, log.now, sum(len(part.messages.offsets) for part in parts.values())
             ),
-            watermark_at=written_instant(state.watermark(self.judge.config.lateness_us, None)),
-            state_rows=state.log_size,
+            watermark_at=written_instant(self.judge.watermark_us),
+            state_rows=self.judge.log_size,
             step_seconds=float(np.quantile(self.steps, 0.9)) if self.steps else 0.0,
             lag=sum(ends[key] - at for key, at in stands.items()),
             ends=[LogEnd(*key, end) for key, end in ends.items()],

@@ -58,16 +58,13 @@ def made_session(begin: datetime) -> pl.DataFrame:
 
 
 def _judged(config: DetectorConfig, events: pl.DataFrame) -> list[Anomaly]:
-    """What a detector without a past says of them, call after call."""
-    state = BucketState()
+    """What detectors without a past say of them, call after call."""
     found: list[Anomaly] = []
-    for part in events.iter_slices(_EVENTS // _CALLS):
-        end = int(part["offset"][-1]) + 1
-        arrivals = [
-            Arrival(PartitionKey(kind, 0), kind, part, end)
-            for kind in sorted({rule.events for rule in config.rules})
-        ]
-        step = advance(config, state, arrivals)
-        state = step.state
-        found += step.anomalies
+    for kind in sorted({rule.events for rule in config.rules}):
+        mine, state = config.of(kind), BucketState()
+        for part in events.iter_slices(_EVENTS // _CALLS):
+            end = int(part["offset"][-1]) + 1
+            step = advance(mine, state, [Arrival(PartitionKey(kind, 0), part, end)])
+            state = step.state
+            found += step.anomalies
     return found

@@ -22,7 +22,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
-from clickstream_guardian.detector.advance import Step
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig
 from clickstream_guardian.engines.days import MetricEngine
@@ -36,6 +35,7 @@ from clickstream_guardian.pipelines.clients import meet_clients
 from clickstream_guardian.pipelines.daily import compute_days, due_days
 from clickstream_guardian.pipelines.detect import Detection
 from clickstream_guardian.pipelines.home import Home
+from clickstream_guardian.pipelines.judge import Judged
 from clickstream_guardian.pipelines.land import Lander, raw_rows
 from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.reconcile import note_lake
@@ -242,8 +242,8 @@ def _run(
         for batch in stream:
             land(batch)
             began = time.perf_counter()
-            step, left = detection.feed(batch), left - batch.rows
-            save(_Judged(step, batch.rows, left, began, batch.promised_us))
+            judged, left = detection.feed(batch), left - batch.rows
+            save(_Step(judged, batch.rows, left, began, batch.promised_us))
             observer.advance(batch.rows)
     lander.commit()
     report.late += sum(detection.late_count(file) for file in files)
@@ -262,21 +262,21 @@ def _run(
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """A batch's step, to be saved; ``left`` of the files' events are not judged yet."""
+class _Step:
+    """A batch that is judged, to be saved; ``left`` of the files' events are not judged yet."""
 
-    step: Step
+    judged: Judged
     rows: int
     left: int
     began: float
     promised_us: int | None
 
 
-def _save(detection: Detection, pace: Pace, observer: Observer, one: _Judged) -> None:
-    detection.save(one.step)
+def _save(detection: Detection, pace: Pace, observer: Observer, one: _Step) -> None:
+    detection.save(one.judged)
     took, behind_seconds = time.perf_counter() - one.began, pace.behind_seconds(one.promised_us)
     observer.judged(one.rows, one.left, took, behind_seconds)
-    observer.found(one.step.anomalies)
+    observer.found(one.judged.anomalies)
 
 
 @contextmanager

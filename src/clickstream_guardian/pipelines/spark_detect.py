@@ -1,7 +1,7 @@
 """Detection on Spark, the driver's side: where buckets stand, and the saving of what they found.
 
 1. Spark notes in its own checkpoint which offsets the batch holds.
-2. Executors judge each bucket, from the state at the bucket's saved point.
+2. Executors judge each bucket, kind by kind, from the states at the bucket's saved points.
 3. Anomalies and late events go on the log and are acknowledged.
 4. Anomalies, points and progress are saved in one transaction.
 5. Spark notes that the batch is done.
@@ -36,23 +36,22 @@ from clickstream_guardian.engines.spark.stream import (
     run_stream,
 )
 from clickstream_guardian.errors import GuardianError, UsageError
-from clickstream_guardian.events.fields import EVENT_KINDS
-from clickstream_guardian.pipelines.bucket import BucketPoint, BucketTask, Outcome
-from clickstream_guardian.pipelines.detect import (
+from clickstream_guardian.events.fields import CLICK, EVENT_KINDS, KIND_OF_TOPIC
+from clickstream_guardian.pipelines.bucket import BucketTask, Outcome, Point
+from clickstream_guardian.pipelines.judge import (
+    Stand,
+    checkpoint_name,
     point_of,
-    position_of,
-    rules_fingerprint,
     to_instant,
     to_micros,
 )
-from clickstream_guardian.pipelines.live import Watcher, checkpoint_group, refuse_other_state
+from clickstream_guardian.pipelines.live import Watcher, checkpoint_group, claim_checkpoints
 from clickstream_guardian.pipelines.live_bucket import messages_per_second, written_instant
 from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.store import (
     Checkpoint,
     CheckpointConflictError,
     Store,
-    claim_checkpoint,
     save_checkpoint,
     upsert_anomalies,
     withdraw_forgotten,
@@ -114,6 +113,7 @@ class SparkDetection:
     ) -> None:
         self._store = store
         self._config = config
+        self._of = {kind.name: config.of(kind.name) for kind in EVENT_KINDS}
         self._announcer = announcer
         self._where = where
         self._watcher = watcher
@@ -130,7 +130,7 @@ class SparkDetection:
     @property
     def next_offsets(self) -> dict[PartitionKey, int]:
         """Where reading goes on."""
-        return {k: at for point in self._points.values() for k, at in point.next_offsets.items()}
+        return {point.key: point.next_offset for point in self._points.values()}
 
     def on_batch(self, judge_all: JudgeAll) -> None:
         """Judge a batch on the executors and save what follows, all of it or nothing.
@@ -155,13 +155,16 @@ class SparkDetection:
         started = time.monotonic()
         quiet = self._quiet()
         found = judge_all(self._task(quiet))
-        outcomes = [pickle.loads(data) for data in found]  # noqa: S301 from our own executors
+        outcomes: list[Outcome] = []
+        for data in found:
+            outcomes += pickle.loads(data)  # noqa: S301 from our own executors
         progress = self._noted(outcomes, started)
         self._save(outcomes, progress)
         now = time.monotonic()
         for outcome in outcomes:
-            self._points[outcome.bucket] = point_after(outcome)
-            self._heard |= {key: now for key, new in outcome.messages.items() if new}
+            self._points[outcome.point.key] = outcome.point
+            if outcome.messages:
+                self._heard[outcome.point.key] = now
         self._told_quiet = quiet & self._quiet()
         self._progress = progress
         self._steps.append(now - started)
@@ -174,47 +177,31 @@ class SparkDetection:
 
     def _task(self, quiet: frozenset[PartitionKey]) -> BucketTask:
         where, config = self._where, self._config
-        fingerprint = f"{self._run}:{rules_fingerprint(config.rules)}:{config.lateness_us}"
+        fingerprint = f"{self._run}:{config.rules_fingerprint}:{config.lateness_us}"
         return BucketTask(
             config, where.servers, where.registry_url, self._points, quiet, where.cache, fingerprint
         )
 
     # --- the saved truth
 
-    def _claim(self) -> tuple[dict[int, BucketPoint], dict[int, BucketProgress]]:
+    def _claim(self) -> tuple[dict[PartitionKey, Point], dict[int, BucketProgress]]:
         """Claim every bucket, so that a driver that lives on somewhere can save no more."""
         points, progress = {}, {}
         with self._store.begin() as connection:
             for bucket in self._where.buckets:
                 group = checkpoint_group(self._where.group, bucket)
-                checkpoint = claim_checkpoint(connection, group)
-                if checkpoint is not None:
-                    refuse_other_state(checkpoint, self._config)
-                point = self._point(bucket, checkpoint)
-                if checkpoint is None:
-                    begun = self._checkpoint(bucket, point.settled_us, point.resume, point.resume)
-                    point = replace(point, generation=save_checkpoint(connection, begun, 0))
-                points[bucket] = point
+                claimed = claim_checkpoints(connection, group, self._config)
+                for kind in EVENT_KINDS:
+                    key = PartitionKey(kind.topic, bucket)
+                    point = _point(key, claimed.get(kind.name), self._where.starts[key])
+                    if not point.generation:
+                        stand = Stand(point.settled_us, {key: point.resume}, {key: point.resume})
+                        begun = stand.checkpoint(checkpoint_name(group, kind), self._of[kind.name])
+                        point = replace(point, generation=save_checkpoint(connection, begun, 0))
+                    points[key] = point
                 known = load_progress(connection, self._where.group, bucket)
                 progress[bucket] = replace(known, owner=self._owner)
         return points, progress
-
-    def _point(self, bucket: int, checkpoint: Checkpoint | None) -> BucketPoint:
-        wanted = {rule.events for rule in self._config.rules}
-        kinds = {PartitionKey(kind.topic, bucket): kind for kind in EVENT_KINDS}
-        saved = checkpoint.positions if checkpoint else ()
-        known = {PartitionKey(p.source, p.partition): p for p in saved}
-        stands = {key: known[key].next_offset for key in known}
-        resume = {key: point_of(known[key]) for key in known}
-        for key in kinds.keys() - known.keys():
-            stands[key] = self._where.starts[key]
-            resume[key] = PartitionState(next_offset=stands[key])
-        return BucketPoint(
-            checkpoint.generation if checkpoint else 0,
-            to_micros(checkpoint.closed_until) if checkpoint else NEVER,
-            stands,
-            {key: replace(p, concerned=kinds[key].name in wanted) for key, p in resume.items()},
-        )
 
     def _save(self, outcomes: Sequence[Outcome], progress: Mapping[int, BucketProgress]) -> None:
         for outcome in outcomes:
@@ -223,74 +210,60 @@ class SparkDetection:
         self._announcer.flush()
         with self._store.begin() as connection:
             for outcome in outcomes:
-                group = checkpoint_group(self._where.group, outcome.bucket)
-                upsert_anomalies(connection, outcome.anomalies, group, self._config.shadow_rules)
-            for outcome in outcomes:
-                self._save_bucket(connection, outcome)
+                self._save_outcome(connection, outcome)
             for noted in progress.values():
                 save_progress(connection, noted)
 
-    def _save_bucket(self, connection: Connection, outcome: Outcome) -> None:
-        group = checkpoint_group(self._where.group, outcome.bucket)
-        if outcome.settled_us != self._points[outcome.bucket].settled_us:
-            settled_at = to_instant(outcome.settled_us)
-            withdraw_forgotten(connection, settled_at, group, self._config.shadow_rules)
-        checkpoint = self._checkpoint(
-            outcome.bucket, outcome.settled_us, outcome.partitions, outcome.resume
-        )
-        save_checkpoint(connection, checkpoint, outcome.generation)
-
-    def _checkpoint(
-        self,
-        bucket: int,
-        settled_us: int,
-        partitions: Mapping[PartitionKey, PartitionState],
-        resume: Mapping[PartitionKey, PartitionState],
-    ) -> Checkpoint:
-        return Checkpoint(
-            group_name=checkpoint_group(self._where.group, bucket),
-            rules_fingerprint=rules_fingerprint(self._config.rules),
-            lateness_us=self._config.lateness_us,
-            closed_until=to_instant(settled_us),
-            generation=0,  # not looked at
-            positions=tuple(
-                position_of(key, now, resume.get(key, PartitionState()))
-                for key, now in sorted(partitions.items())
-            ),
-            longest_us=self._config.longest_us,
-        )
+    def _save_outcome(self, connection: Connection, outcome: Outcome) -> None:
+        kind = KIND_OF_TOPIC[outcome.point.key.source]
+        group = checkpoint_group(self._where.group, outcome.point.key.partition)
+        name, shadow = checkpoint_name(group, kind), self._config.shadow_rules
+        upsert_anomalies(connection, outcome.anomalies, name, shadow)
+        settled_us = outcome.stand.settled_us
+        if settled_us != outcome.before.settled_us:
+            withdraw_forgotten(connection, to_instant(settled_us), name, shadow)
+        checkpoint = outcome.stand.checkpoint(name, self._of[kind.name])
+        save_checkpoint(connection, checkpoint, outcome.before.generation)
 
     def _noted(self, outcomes: Sequence[Outcome], started: float) -> dict[int, BucketProgress]:
         """The progress of every bucket after this batch."""
         noted = dict(self._progress)
+        by_bucket: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
-            before = noted[outcome.bucket]
-            count = sum(outcome.messages.values())
-            rate = self._rates.setdefault(outcome.bucket, deque())
-            noted[outcome.bucket] = replace(
+            by_bucket.setdefault(outcome.point.key.partition, []).append(outcome)
+        for bucket, mine in by_bucket.items():
+            before = noted[bucket]
+            count = sum(one.messages for one in mine)
+            rejected = sum((Counter(one.rejected) for one in mine), Counter[str]())
+            ends = [(one, self._end(one.point)) for one in mine]
+            clicks = next(one for one in mine if one.point.key.source == CLICK.topic)
+            noted[bucket] = replace(
                 before,
                 messages=before.messages + count,
-                rejected_by_reason=dict(
-                    Counter(before.rejected_by_reason) + Counter(outcome.rejected)
+                rejected_by_reason=dict(Counter(before.rejected_by_reason) + rejected),
+                late=before.late + sum(len(one.late) for one in mine),
+                events_per_second=messages_per_second(
+                    self._rates.setdefault(bucket, deque()), started, count
                 ),
-                late=before.late + len(outcome.late),
-                events_per_second=messages_per_second(rate, started, count),
-                watermark_at=written_instant(outcome.watermark_us),
-                state_rows=outcome.state_rows,
+                watermark_at=written_instant(clicks.watermark_us),
+                state_rows=sum(one.state_rows for one in mine),
                 step_seconds=float(np.quantile(self._steps, 0.9)) if self._steps else 0.0,
-                lag=sum(self._end(key, p) - p.next_offset for key, p in outcome.partitions.items()),
-                ends=[LogEnd(*key, self._end(key, p)) for key, p in outcome.partitions.items()],
+                lag=sum(end - one.point.next_offset for one, end in ends),
+                ends=[LogEnd(*one.point.key, end) for one, end in ends],
             )
         return noted
 
-    def _end(self, key: PartitionKey, state: PartitionState) -> int:
-        return max(self._ends.get(key, 0), state.next_offset)
+    def _end(self, point: Point) -> int:
+        return max(self._ends.get(point.key, 0), point.next_offset)
 
 
-def point_after(outcome: Outcome) -> BucketPoint:
-    """Where a bucket stands once an outcome is saved."""
-    stands = {key: p.next_offset for key, p in outcome.partitions.items()}
-    return BucketPoint(outcome.generation + 1, outcome.settled_us, stands, outcome.resume)
+def _point(key: PartitionKey, checkpoint: Checkpoint | None, start: int) -> Point:
+    """Where a partition's detector stands by its checkpoint; without one at ``start``."""
+    if checkpoint is None:
+        return Point(key, 0, NEVER, start, PartitionState(next_offset=start))
+    (saved,) = [p for p in checkpoint.positions if (p.source, p.partition) == key]
+    settled_us = to_micros(checkpoint.closed_until)
+    return Point(key, checkpoint.generation, settled_us, saved.next_offset, point_of(saved))
 
 
 def detect_on_spark(

@@ -10,7 +10,7 @@ from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.store.advisory import Lock, lock_for_transaction
 from clickstream_guardian.store.driver import driver_connection
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest revision; a test holds it equal to the newest file."""
 
 

@@ -37,7 +37,7 @@ def clicks(
 
 def feed(state: BucketState, events: pl.DataFrame, **flags: bool) -> Step:
     done = state.partitions[KEY].next_offset if KEY in state.partitions else 0
-    return advance(CONFIG, state, [Arrival(KEY, "click", events, done + len(events), **flags)])
+    return advance(CONFIG, state, [Arrival(KEY, events, done + len(events), **flags)])
 
 
 def found(events: pl.DataFrame) -> dict[str, list[tuple[str, float]]]:
@@ -164,7 +164,7 @@ def test_a_rule_without_a_lower_bound_looks_at_every_session() -> None:
     rule = parse_rule(text.replace('clicks: ">= 100", ', ""), "any.yaml")
     config = DetectorConfig((rule,))
     events = clicks([0.0] * 3 + [1.0] * 8, ["i"])
-    step = advance(config, BucketState(), [Arrival(KEY, "click", events, 11, ended=True)])
+    step = advance(config, BucketState(), [Arrival(KEY, events, 11, ended=True)])
     assert {a.measures["clicks"] for a in step.anomalies} == {11}
 
 

@@ -64,7 +64,7 @@ def _judge(text: str, *calls: list[Click], ended: bool = True) -> list[list[Anom
         )
         offset += len(clicks)
         last = ended and number == len(calls) - 1
-        step = advance(config, state, [Arrival(KEY, "click", frame, offset, ended=last)])
+        step = advance(config, state, [Arrival(KEY, frame, offset, ended=last)])
         state = step.state
         said.append(list(step.anomalies))
     return said

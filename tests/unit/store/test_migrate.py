@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,16 @@ from sqlalchemy import Connection, text
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.metrics.loader import load_metrics, load_serving_views
 from clickstream_guardian.store import migrate as migrations
+from clickstream_guardian.store.checkpoints import (
+    Checkpoint,
+    Position,
+    load_checkpoint,
+    save_checkpoint,
+)
 from clickstream_guardian.store.database import Store
 from clickstream_guardian.store.metric_tables import clean_views, metric_tables
 from clickstream_guardian.store.migrate import HEAD, current_revision, migrate
+from clickstream_guardian.store.migrations.versions.r0011_purchase_rules import APART, TOGETHER
 from clickstream_guardian.store.tables import (
     CLEAN_VIEWS,
     METRIC_TABLES,
@@ -25,6 +33,7 @@ from clickstream_guardian.store.tables import (
     metadata,
 )
 
+DAY = datetime(2014, 4, 7, tzinfo=UTC)
 SHAPE = """
     SELECT c.relname, c.relkind::text, a.attname, format_type(a.atttypid, a.atttypmod),
            a.attnotnull, a.attstorage::text, a.attgenerated::text,
@@ -111,6 +120,28 @@ def test_migrating_at_once_migrates_once(store: Store) -> None:
     assert failures == []
     with store.begin() as connection:
         assert current_revision(connection) == HEAD
+
+
+def test_a_live_group_goes_on_where_both_kinds_stood(store: Store) -> None:
+    with store.begin() as connection:
+        checkpoint = Checkpoint(
+            "kafka:g:0", "f", 10, DAY, 5, (_position("clicks.v1"), _position("purchases.v1")), 600
+        )
+        save_checkpoint(connection, checkpoint, 0)
+        for statement in (TOGETHER, APART):
+            connection.execute(text(statement))
+        clicks = load_checkpoint(connection, "kafka:g:0")
+        purchases = load_checkpoint(connection, "kafka:g:0:purchase")
+    assert clicks is not None
+    assert purchases is not None
+    assert clicks.positions == (_position("clicks.v1"),)
+    assert purchases.positions == (_position("purchases.v1"),)
+    assert (purchases.closed_until, purchases.longest_us) == (DAY, 600)
+    assert purchases.rules_fingerprint != clicks.rules_fingerprint
+
+
+def _position(source: str) -> Position:
+    return Position(source, 0, 100, 90, DAY, 3, ended=False)
 
 
 def test_a_newer_database_is_refused_with_the_remedy(store: Store) -> None:

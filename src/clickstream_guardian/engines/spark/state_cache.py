@@ -1,8 +1,8 @@
-"""Buckets' states between two batches, in files of the executor's host.
+"""Detectors' states between two batches, in files of the executor's host.
 
-A Python worker serves any bucket, so a state cannot stay in its memory. A cache and nothing more:
-what is missing or does not fit is made anew from the log. A state's log is append-only, so each of
-its chunks is written once; the rest is small.
+A Python worker serves any partition, so a state cannot stay in its memory. A cache and nothing
+more: what is missing or does not fit is made anew from the log. A state's log is append-only, so
+each of its chunks is written once; the rest is small.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from clickstream_guardian.detector.state import BucketState, Chunk
+from clickstream_guardian.detector.state import BucketState, Chunk, PartitionKey
 
 _KEPT = 2  # a batch that is repeated starts from the state before the last
 
@@ -28,7 +28,7 @@ class _Kept(NamedTuple):
     name: str
 
 
-_known: dict[int, _Kept] = {}  # by identity of the chunk; of the last state of each bucket
+_known: dict[int, _Kept] = {}  # by identity of the chunk; of the last state of each partition
 
 
 class StateCache:
@@ -48,9 +48,9 @@ class StateCache:
         self._folder = folder
         self._fingerprint = fingerprint
 
-    def load(self, bucket: int, generation: int) -> BucketState | None:
-        """The state of a bucket at a generation of its checkpoint, if it is here."""
-        folder = self._bucket(bucket)
+    def load(self, key: PartitionKey, generation: int) -> BucketState | None:
+        """The state of a partition at a generation of its checkpoint, if it is here."""
+        folder = self._of(key)
         try:
             data = (folder / f"state-{generation}").read_bytes()
             fingerprint, state = _Unpickler(BytesIO(data), folder).load()
@@ -58,9 +58,9 @@ class StateCache:
             return None
         return state if fingerprint == self._fingerprint else None
 
-    def save(self, bucket: int, generation: int, state: BucketState) -> None:
+    def save(self, key: PartitionKey, generation: int, state: BucketState) -> None:
         """Keep a state beside the one before; older ones go."""
-        folder = self._bucket(bucket)
+        folder = self._of(key)
         folder.mkdir(exist_ok=True, mode=0o700)
         pickler = _Pickler(stream := BytesIO(), folder, generation)
         pickler.dump((self._fingerprint, state))
@@ -68,8 +68,8 @@ class StateCache:
         _write(folder / f"chunks-{generation}", "\n".join(pickler.names).encode())
         self._remove_old(folder, generation)
 
-    def _bucket(self, bucket: int) -> Path:
-        return self._folder / str(bucket)
+    def _of(self, key: PartitionKey) -> Path:
+        return self._folder / f"{key.source}-{key.partition}"
 
     def _remove_old(self, folder: Path, generation: int) -> None:
         used: set[str] = set()
