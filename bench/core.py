@@ -30,7 +30,9 @@ BATCH = 10_000
 GIVEN = DetectorConfig(
     tuple(rule for rule in load_catalogue() if rule.name in ("HIGH_FREQUENCY", "BOT_LIKE"))
 )
-CATALOGUE = DetectorConfig(tuple(rule for rule in load_catalogue() if rule.events == CLICK.name))
+CATALOGUE = DetectorConfig(load_catalogue()).of(CLICK.name)
+TIMED = {rule.name for rule in CATALOGUE.running}
+"""Told as soon as they are crossed; a rule on a whole window waits for its close."""
 
 
 def generated_days(folder: Path) -> pl.DataFrame:

@@ -30,7 +30,7 @@ import polars as pl
 import psutil
 import psycopg
 
-from bench.core import dense, disturbed
+from bench.core import TIMED, dense, disturbed
 from bench.machine import write
 from bench.produce import cpu_seconds
 from clickstream_guardian.events.fields import CLICK
@@ -145,7 +145,7 @@ class Lookout:
 
     def _look(self) -> None:
         query = (
-            "SELECT anomaly_id, first_crossed_at, change_id FROM anomaly_sessions "
+            "SELECT anomaly_id, rule, first_crossed_at, change_id FROM anomaly_sessions "
             "WHERE change_id > %s ORDER BY change_id"
         )
         with psycopg.connect(self._database, autocommit=True) as connection:
@@ -154,8 +154,10 @@ class Lookout:
             while not self._stop.wait(0.02):
                 rows = connection.execute(query, (last,)).fetchall()
                 now = time.time()
-                for anomaly_id, crossed_at, change_id in rows:
+                for anomaly_id, rule, crossed_at, change_id in rows:
                     last = max(last, change_id)
+                    if rule not in TIMED:
+                        continue
                     crossed = crossed_at.timestamp()
                     self.seen.setdefault(anomaly_id, (crossed, now - crossed))
 

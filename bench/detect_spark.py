@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core import CATALOGUE
+from bench.core import TIMED
 from bench.machine import write
 from bench.paced import produce
 from clickstream_guardian.detector.model import Anomaly
@@ -34,6 +34,7 @@ from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, Session
 from clickstream_guardian.events.fields import CLICK, EVENT_KINDS
 from clickstream_guardian.pipelines.live import split_rules
 from clickstream_guardian.pipelines.spark_detect import SparkDetection, Where, detect_on_spark
+from clickstream_guardian.rules.loader import load_catalogue
 from clickstream_guardian.settings import Settings, load_settings
 from clickstream_guardian.sources.kafka.admin import offset_spans
 from clickstream_guardian.sources.kafka.announce import Announcer
@@ -42,7 +43,7 @@ from clickstream_guardian.stack.spark import session_folder
 from clickstream_guardian.store import open_store
 from clickstream_guardian.store.snapshots import BucketProgress
 
-CONFIG = DetectorConfig(split_rules(CATALOGUE.rules)[0])
+CONFIG = DetectorConfig(split_rules(load_catalogue())[0])
 MOST = 300_000
 
 
@@ -69,9 +70,9 @@ class Stopwatch:
         """A batch is readable."""
         now = time.time()
         for anomaly in anomalies:
-            self.latencies.setdefault(
-                anomaly.anomaly_id, now - anomaly.first_crossed_at.timestamp()
-            )
+            if anomaly.rule in TIMED:
+                late = now - anomaly.first_crossed_at.timestamp()
+                self.latencies.setdefault(anomaly.anomaly_id, late)
         messages = sum(one.messages for one in progress)
         if messages > self.messages:
             self.first, self.last = self.first or now, now

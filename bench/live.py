@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from bench.core import GIVEN, dense
+from bench.core import GIVEN, TIMED, dense
 from bench.machine import write
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig
@@ -36,9 +36,6 @@ from clickstream_guardian.pipelines.pace import Pace
 from clickstream_guardian.pipelines.replay import Parts, Request, replay
 from clickstream_guardian.settings import load_settings
 from clickstream_guardian.store import open_store
-
-_TIMED = {rule.name for rule in GIVEN.rules}
-"""Told as soon as they are crossed; a rule on a whole window waits for its close."""
 
 
 class Stopwatch:
@@ -78,7 +75,7 @@ class Stopwatch:
         """Rows are committed now."""
         now = time.perf_counter()
         for anomaly in anomalies:
-            if anomaly.rule not in _TIMED:
+            if anomaly.rule not in TIMED:
                 continue
             crossed_us = int(anomaly.first_crossed_at.timestamp() * 1e6)
             due = (self.started or 0) + (crossed_us - self.first_us) / 1e6
