@@ -258,17 +258,22 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=65535, description="Port of the master's pages.")
     ] = 8080
     spark_worker_ui_port: Annotated[
-        int, Field(ge=1, le=65535, description="Port of the worker's pages.")
+        int,
+        Field(ge=1, le=65535, description="Port of the first worker's pages; the others' follow."),
     ] = 8084
     spark_job_ui_port: Annotated[
         int, Field(ge=1, le=65535, description="Port of a running Spark job's pages.")
     ] = 4040
-    spark_worker_cores: Annotated[
-        int, Field(ge=1, le=1024, description="Tasks that the stack's Spark worker runs at once.")
+    spark_workers: Annotated[
+        int,
+        Field(ge=1, le=16, description="Workers of the stack's Spark; of two, one may be killed."),
     ] = 2
+    spark_worker_cores: Annotated[
+        int, Field(ge=1, le=1024, description="Tasks that each of them runs at once.")
+    ] = 1
     spark_worker_memory_mib: Annotated[
-        int, Field(ge=512, description="Memory of the worker's executors, in MiB.")
-    ] = 4096
+        int, Field(ge=512, description="Memory of each worker's executors, in MiB.")
+    ] = 2048
     spark_checkpoint: Annotated[
         str | None,
         Field(

@@ -88,7 +88,8 @@ class LiveOptions:
         group: name of the consumer group and, with the bucket, of the checkpoints.
         latest: begin at the log's end where there is no checkpoint, rather than at its beginning.
         silence_seconds: a partition without a message for so long holds no window open.
-        read_seconds: for how long messages are gathered for a step.
+        read_seconds: for how long messages are gathered for a step; what came while the last was
+            judged is taken at once.
         says_late: put late events on the log; of all who read an event, one is to say so.
     """
 
@@ -162,7 +163,7 @@ class LiveDetection:
         self._held = False
         self._saver = ThreadPoolExecutor(1, "save")
         self._saving: _Saving | None = None
-        self._saved_at = 0.0
+        self._saved_at = self._read_at = 0.0
         self._seen_rebalances = 0
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -194,8 +195,9 @@ class LiveDetection:
         if self._consumer.rebalances != self._seen_rebalances:
             self._settle()
             self._own()
-        messages = self._consumer.read(self._options.read_seconds, _READ_MESSAGES)
-        started = time.monotonic()
+        gathering = self._read_at + self._options.read_seconds - time.monotonic()
+        messages = self._consumer.read(max(0.0, gathering), _READ_MESSAGES)
+        started = self._read_at = time.monotonic()
         if self._consumer.rebalances != self._seen_rebalances:
             return
         decoded = self._patiently(lambda: self._decoded(messages))

@@ -1,4 +1,4 @@
-"""Spark standalone: a master and a worker, which runs the executors of whoever asks."""
+"""Spark standalone: a master and workers, which run the executors of whoever asks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def master_url(settings: Settings) -> str:
 def spark_services(
     settings: Settings, folder: Path, jars: Path, secrets: StackSecrets, lake: LakeAccess
 ) -> list[Service]:
-    """Master and worker; both prepare the folder of settings that jobs use too."""
+    """Master and workers; all prepare the folder of settings that jobs use too."""
     home = spark_home()
     own = folder / "spark"  # with endpoints.spark_configuration
     host = settings.stack_host
@@ -93,12 +93,15 @@ def spark_services(
             "master.Master",
             ("--port", str(port)),
         ),
-        service(
-            "spark-worker",
-            settings.spark_worker_ui_port,
-            None,
-            "worker.Worker",
-            (*cores, *memory, *place),
+        *(
+            service(
+                f"spark-worker-{number + 1}",
+                settings.spark_worker_ui_port + number,
+                None,
+                "worker.Worker",
+                (*cores, *memory, *place),
+            )
+            for number in range(settings.spark_workers)
         ),
     ]
 

@@ -113,7 +113,7 @@ def _detection_stopped(ground: Ground) -> Iterator[None]:
 
 @contextmanager
 def _executors_killed(ground: Ground) -> Iterator[None]:
-    ground.servers.kill_family("spark-worker")
+    ground.servers.kill_family("spark-worker-1")
     yield
 
 
@@ -206,7 +206,7 @@ CLUSTER_SCENARIOS: dict[int, ClusterScenario] = {
         ClusterScenario(
             3,
             "Spark worker killed",
-            "Spark's worker and its executors are killed, as for lack of memory; Spark detects.",
+            "A worker of Spark and its executor are killed, as for lack of memory; Spark detects.",
             _executors_killed,
             crash=True,
             groups=("postgres", "kafka", "registry", "spark"),
