@@ -45,8 +45,6 @@ _YOUNG_CHUNKS = 32
 _JOINED_EVENTS = 250_000
 _ONE = np.int32(1)
 """One in the tally's own type: ``ufunc.at`` is fifty times slower where it has to convert."""
-_LOAD = 4
-"""Events per slot of the tally at the most; far below what makes a session busy."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,8 @@ def _log(
     """Add a call's events to log and tally; return the events of busy sessions that are new to
     the panes: those of this call, and all that the log holds of sessions that became busy."""
     size = state.log_size + len(chunk.events)
-    if size > _LOAD * len(state.tally.counts):
-        state = _regrow(state, 1 << (2 * size // _LOAD).bit_length())
+    if size > config.slot_load * len(state.tally.counts):
+        state = _regrow(state, 1 << (2 * size // config.slot_load).bit_length())
     tally = state.tally
     counts = tally.counts.copy()
     slots = tally.slots(chunk)

@@ -273,3 +273,12 @@ class DetectorConfig:
     def busy_from(self) -> int:
         """Fewest events with which a session can meet any running rule."""
         return min((rule.least_events for rule in self.running), default=1)
+
+    @property
+    def slot_load(self) -> int:
+        """Events per slot of the tally at the most.
+
+        A tenth of what makes a session busy: fewer than one slot in a million holds ten such
+        shares by chance. With four tenths one in a hundred did, and a step took twice as long.
+        """
+        return max(1, self.busy_from // 10)

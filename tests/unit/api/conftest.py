@@ -20,7 +20,9 @@ HERE = "http://localhost"
 @pytest.fixture
 def config(store: Store) -> ApiConfig:
     """With more patience than in use: tests share their machine."""
-    reader = ReaderConfig(store.reader_url, wait_seconds=30.0, statement_seconds=30.0)
+    reader = ReaderConfig(
+        store.reader_url, wait_seconds=30.0, silence_seconds=30.0, statement_seconds=30.0
+    )
     return ApiConfig(reader, port=0, heartbeat_seconds=0.3)
 
 

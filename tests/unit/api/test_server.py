@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from psycopg import errors
@@ -120,6 +122,46 @@ def test_it_finds_the_database_again(serving: str, store: Store) -> None:
     statuses = [httpx.get(f"{serving}/anomalies").status_code for _ in range(12)]
     assert statuses[-1] == 200
     assert set(statuses) <= {200, 503}
+
+
+@contextmanager
+def _frozen(store: Store) -> Iterator[None]:
+    """Every process of the database is stopped: connections stay, nothing answers."""
+    with psycopg.connect(store.reader_url.replace("+psycopg", "")) as connection:
+        server = psutil.Process(connection.info.backend_pid).parent()
+    assert server is not None
+    stopped = [server, *server.children(recursive=True)]
+    try:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):  # of a connection that has ended meanwhile
+                process.suspend()
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def test_a_database_that_hangs_holds_nobody_up(
+    serve: Serve, config: ApiConfig, store: Store
+) -> None:
+    url = serve(replace(config, reader=replace(config.reader, silence_seconds=0.3)))
+    known = httpx.get(f"{url}/anomalies")
+    assert known.status_code == 200
+    with _frozen(store):
+        stale = httpx.get(f"{url}/anomalies", timeout=20)
+        with ThreadPoolExecutor(12) as callers:
+            fresh = list(
+                callers.map(
+                    lambda n: httpx.get(f"{url}/anomalies?limit={n}", timeout=20), range(1, 13)
+                )
+            )
+    assert (stale.status_code, stale.content) == (200, known.content)
+    assert "stale" in stale.headers["cache-status"]
+    assert {answer.status_code for answer in fresh} == {503}
+    while httpx.get(f"{url}/anomalies", timeout=20).headers.get("cache-status"):
+        time.sleep(0.1)
+    assert httpx.get(f"{url}/anomalies?limit=3").status_code == 200
 
 
 PROGRAM = """
