@@ -149,7 +149,7 @@ class Client:
         return self._get(views.Days, "/metrics/daily", query).days
 
     def day_delta(self, dt: date) -> views.DayDelta | None:
-        """What abuse adds to a day, by rule; None where the day is not computed."""
+        """How a day changes without abuse, by rule; None where the day is not computed."""
         return self._find(views.DayDelta, f"/metrics/daily/{dt}", {"view": "delta"})
 
     def restatements(
@@ -164,7 +164,7 @@ class Client:
         return self._find(views.Funnel, f"/metrics/funnel/{dt}", {"view": view})
 
     def funnel_delta(self, dt: date) -> views.FunnelDelta | None:
-        """What abuse adds to a day's funnel, by rule."""
+        """How a day's funnel changes without abuse, by rule."""
         return self._find(views.FunnelDelta, f"/metrics/funnel/{dt}", {"view": "delta"})
 
     def popular(

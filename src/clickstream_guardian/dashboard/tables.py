@@ -110,6 +110,11 @@ def money(label: str) -> Any:
     return st.column_config.NumberColumn(label, format="accounting")
 
 
+def change(label: str) -> Any:
+    """A column of amounts that come or go: with a minus, where ``money`` has parentheses."""
+    return st.column_config.NumberColumn(label, format="%.2f")
+
+
 def percent(label: str) -> Any:
     """A column of ratios as per cent; name it in ``percents`` of :func:`table`."""
     return st.column_config.NumberColumn(label, format="%.2f %%")

@@ -1,4 +1,4 @@
-"""Raw or clean: the switch that pages share, and what abuse adds to a day, rule by rule."""
+"""Raw or clean: the switch that pages share, and what leaves a day with abuse, rule by rule."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def choose_view() -> str:
 
 
 def day_card(api: Client, dt: date) -> None:
-    """What abuse adds to the numbers of a day, by the rules that found it."""
+    """How a day's numbers change without abuse, by the rules that found it."""
     found = api.day_delta(dt)
     with st.container(key="card-abuse"):
-        st.html(pieces.title("What abuse adds", f"{words.day(dt)}, taken off rule after rule"))
+        st.html(pieces.title("What leaves with abuse", f"{words.day(dt)}, rule after rule"))
         if found is None or not found.by_rule:
             st.html(pieces.nothing(NONE_FOUND))
             return
@@ -41,9 +41,9 @@ def day_card(api: Client, dt: date) -> None:
 
 
 def funnel_card(found: views.FunnelDelta | None, names: Mapping[str, str]) -> None:
-    """What abuse adds to the steps of a day, by the rules that found it."""
+    """How a day's steps change without abuse, by the rules that found it."""
     with st.container(key="card-abuse"):
-        st.html(pieces.title("What abuse adds", "sessions per step, taken off rule after rule"))
+        st.html(pieces.title("What leaves with abuse", "sessions per step, rule after rule"))
         if found is None or not found.by_rule:
             st.html(pieces.nothing(NONE_FOUND))
             return
@@ -116,7 +116,7 @@ _NUMBERS: dict[str, Any] = {
     "sessions": tables.number("Sessions"),
     "clicks": tables.number("Clicks"),
     "purchases": tables.number("Purchases"),
-    "revenue": tables.money("Revenue"),
+    "revenue": tables.change("Revenue"),
 }
 DAY_COLUMNS: dict[str, Any] = {
     "rule": tables.text("Rule"),
