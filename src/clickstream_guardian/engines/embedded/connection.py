@@ -74,6 +74,7 @@ def _config(folder: str) -> dict[str, str | bool | int | float | list[str]]:
     return {
         "temp_directory": folder,
         "preserve_insertion_order": False,
+        "enable_progress_bar": False,  # some ways to start Python pass for a person at a terminal
         "enable_external_file_cache": False,
         "python_enable_replacements": False,
         "autoinstall_known_extensions": False,
