@@ -56,6 +56,8 @@ def open_duckdb(limits: DuckDbLimits) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with duckdb.connect(config=_config(folder)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
+            # `python -c` passes for a person at a terminal, and is shown DuckDB's own bars
+            connection.execute("SET enable_progress_bar = false")
             apply_limits(connection, limits)
             if limits.remote_files is not None:
                 connection.register_filesystem(limits.remote_files)
@@ -74,7 +76,6 @@ def _config(folder: str) -> dict[str, str | bool | int | float | list[str]]:
     return {
         "temp_directory": folder,
         "preserve_insertion_order": False,
-        "enable_progress_bar": False,  # some ways to start Python pass for a person at a terminal
         "enable_external_file_cache": False,
         "python_enable_replacements": False,
         "autoinstall_known_extensions": False,
