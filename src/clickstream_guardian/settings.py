@@ -277,8 +277,8 @@ class Settings(BaseSettings):
     spark_checkpoint: Annotated[
         str | None,
         Field(
-            description="Spark's own checkpoint of detection: a folder or `s3a://…`; "
-            "default: in the home."
+            description="Spark's own checkpoint of detection: a folder; default: in the home. "
+            "`s3a://…` needs a `hadoop-aws` that the stack does not bring."
         ),
     ] = None
     spark_trigger_seconds: Annotated[
