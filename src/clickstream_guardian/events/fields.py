@@ -89,6 +89,7 @@ PURCHASE = EventKind(
     ),
 )
 EVENT_KINDS: tuple[EventKind, ...] = (CLICK, PURCHASE)
+KIND_OF_NAME: Mapping[str, EventKind] = {kind.name: kind for kind in EVENT_KINDS}
 KIND_OF_TOPIC: Mapping[str, EventKind] = {kind.topic: kind for kind in EVENT_KINDS}
 
 INGESTION_FIELDS: tuple[Field, ...] = (

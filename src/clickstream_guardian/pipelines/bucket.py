@@ -83,9 +83,14 @@ class Outcome:
     seconds: Mapping[str, float]
 
     @property
+    def key(self) -> PartitionKey:
+        """The partition."""
+        return self.before.key
+
+    @property
     def partition(self) -> PartitionState:
         """How far the partition is judged."""
-        return self.stand.partitions[self.before.key]
+        return self.stand.partitions[self.key]
 
     @property
     def point(self) -> Point:
@@ -95,7 +100,7 @@ class Outcome:
             generation=self.before.generation + 1,
             settled_us=self.stand.settled_us,
             next_offset=self.partition.next_offset,
-            resume=self.stand.resume[self.before.key],
+            resume=self.stand.resume[self.key],
         )
 
 
@@ -127,15 +132,17 @@ class BucketTask:
 
     def judge(self, bucket: int, messages: pa.Table) -> list[Outcome]:
         """Decode, judge, keep the states for the next batch; an outcome for each kind of event."""
+        states = StateCache(self.cache, self.fingerprint)
         return [
-            self._judge(kind, self.points[PartitionKey(kind.topic, bucket)], messages)
+            self._judge(kind, self.points[PartitionKey(kind.topic, bucket)], messages, states)
             for kind in EVENT_KINDS
         ]
 
-    def _judge(self, kind: EventKind, point: Point, messages: pa.Table) -> Outcome:
+    def _judge(
+        self, kind: EventKind, point: Point, messages: pa.Table, states: StateCache
+    ) -> Outcome:
         clock = _Clock()
         config = self.config.of(kind.name)
-        states = StateCache(self.cache, self.fingerprint)
         before = _state(point, states)
         clock.lap("load")
         part = self._part(kind, point, messages, before)

@@ -25,7 +25,7 @@ import polars as pl
 import pyarrow as pa
 
 from clickstream_guardian.events.decode import Layout, decode_lines, detect_layout
-from clickstream_guardian.events.fields import EVENT_KINDS, EventKind
+from clickstream_guardian.events.fields import EVENT_KINDS, KIND_OF_NAME, EventKind
 from clickstream_guardian.events.identity import event_ids, ids_to_arrow
 from clickstream_guardian.events.rejections import RETRY_SOURCE, Reason, original_bytes
 from clickstream_guardian.lake.lake import Lake
@@ -48,8 +48,6 @@ from clickstream_guardian.store.dead_letters import (
 RETRIES = SourcePartition(RETRY_SOURCE, 0)
 MessageDecoding = Callable[[EventKind, bytes, DeadLetter], pa.Table | Reason]
 """Decodes a message of the log: its event as one row, or why it is none."""
-
-_KINDS = {kind.name: kind for kind in EVENT_KINDS}
 
 
 @dataclass
@@ -194,7 +192,7 @@ class Retry:
 
     def _decoded(self, letter: DeadLetter, replacement: str | None) -> pa.Table | str:
         """The letter's event as one row, or in words why it is none."""
-        kind = _KINDS[letter.kind]
+        kind = KIND_OF_NAME[letter.kind]
         raw = replacement.encode() if replacement else original_bytes(letter.raw, letter.raw_bytes)
         if raw is None:
             return "its bytes were cut or cannot be told for sure: give the line with --replace"

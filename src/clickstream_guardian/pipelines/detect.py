@@ -12,7 +12,13 @@ from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS
 from clickstream_guardian.events.identity import digest
-from clickstream_guardian.pipelines.judge import NO_EVENTS, Judge, Judged, read_checkpoints
+from clickstream_guardian.pipelines.judge import (
+    NO_EVENTS,
+    Judge,
+    Judged,
+    read_checkpoints,
+    save_findings,
+)
 from clickstream_guardian.sources.replay import Batch, FileSource, Part
 from clickstream_guardian.store import Checkpoint, Store, load_checkpoint
 
@@ -22,6 +28,7 @@ class Detection:
 
     def __init__(self, store: Store, config: DetectorConfig, files: Sequence[FileSource]) -> None:
         self.store = store
+        self._shadow = config.shadow_rules
         group = group_name(files)
         with store.begin() as connection:
             checkpoints = read_checkpoints(group, lambda name: load_checkpoint(connection, name))
@@ -52,8 +59,8 @@ class Detection:
     def save(self, judged: Judged) -> None:
         """Save what a step found; steps are saved in their order, perhaps after later ones."""
         with self.store.begin() as connection:
-            self.judge.save(connection, judged)
-        self.judge.saved()
+            save_findings(connection, self.judge.findings(judged), self._shadow)
+        self.judge.saved(judged)
 
     def _arrival(self, part: Part, promised_us: int) -> Arrival:
         start = self.position(part.file)

@@ -15,7 +15,7 @@ from clickstream_guardian.detector.advance import Arrival, advance
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import BucketState, DetectorConfig, PartitionKey
 from clickstream_guardian.errors import GuardianError
-from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
+from clickstream_guardian.events.fields import CLICK, KIND_OF_NAME, PURCHASE, EventKind
 from clickstream_guardian.events.identity import ids_from_arrow
 from clickstream_guardian.events.rejections import RETRY_SOURCE
 from clickstream_guardian.lake.lake import Lake
@@ -66,7 +66,7 @@ def explain(
     if not rules:
         raise GuardianError(f"Rule {rule} is not in the catalogue; add its file to explain it.")
     of_all = rules[0].members is not None
-    kind = CLICK if rules[0].events == CLICK.name else PURCHASE
+    kind = KIND_OF_NAME[rules[0].events]
     events = _events(lake, kind, session_id, window_start, window_end, of_all=of_all)
     fated = _with_fate(lake, kind, events, window_start, config.lateness_us)
     counted = fated.filter(pl.col("fate") == "counted")

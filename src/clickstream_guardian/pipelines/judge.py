@@ -95,6 +95,52 @@ class Stand:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What a detector has to save.
+
+    Attributes:
+        name: of its checkpoint.
+        config: the rules on its kind of event.
+        anomalies: those that are new or have changed.
+        stand: where it stands.
+        withdrawn_us: until when its forgotten previews were withdrawn; None if that is not known.
+        generation: of the checkpoint to replace; 0 before the first.
+    """
+
+    name: str
+    config: DetectorConfig
+    anomalies: tuple[Anomaly, ...]
+    stand: Stand
+    withdrawn_us: int | None
+    generation: int
+
+
+def save_findings(
+    connection: Connection, findings: Sequence[Finding], shadow: frozenset[str]
+) -> None:
+    """Save what detectors found and where they stand, in the caller's transaction.
+
+    Anomalies before the first checkpoint: their writers wait for each other, and must not hold a
+    checkpoint meanwhile that the other wants to replace.
+
+    Args:
+        connection: where.
+        findings: of any number of detectors.
+        shadow: names of rules that count towards no verdict.
+
+    Raises:
+        CheckpointConflictError: another process detects for one of the groups.
+    """
+    for one in findings:
+        upsert_anomalies(connection, one.anomalies, one.name, shadow)
+    for one in findings:
+        if one.stand.settled_us != one.withdrawn_us:
+            withdraw_forgotten(connection, to_instant(one.stand.settled_us), one.name, shadow)
+    for one in findings:
+        save_checkpoint(connection, one.stand.checkpoint(one.name, one.config), one.generation)
+
+
+@dataclass(frozen=True)
 class Judged:
     """What steps of the detectors made of arrivals, by kind of event."""
 
@@ -126,8 +172,6 @@ class Judge:
     def __init__(
         self, config: DetectorConfig, group: str, checkpoints: Mapping[str, Checkpoint]
     ) -> None:
-        self.config = config
-        self.group = group
         self._detectors = {
             kind.name: _Detector(
                 checkpoint_name(group, kind), config.of(kind.name), checkpoints.get(kind.name)
@@ -135,7 +179,6 @@ class Judge:
             for kind in EVENT_KINDS
         }
         self._kinds: dict[PartitionKey, str] = {}
-        self._saving: list[_Detector] = []
 
     @property
     def is_new(self) -> bool:
@@ -156,7 +199,8 @@ class Judge:
     @property
     def watermark_us(self) -> int:
         """The watermark of clicks; purchases are too few to tell how far a log is judged."""
-        return self._detectors[CLICK.name].state.watermark(self.config.lateness_us, None)
+        clicks = self._detectors[CLICK.name]
+        return clicks.state.watermark(clicks.config.lateness_us, None)
 
     def judged_before(self, key: PartitionKey) -> int:
         """The offset of a partition before which an earlier process has judged."""
@@ -200,30 +244,24 @@ class Judge:
             by_kind.setdefault(self._kinds[arrival.key], []).append(arrival)
         return Judged({kind: self._detectors[kind].step(mine) for kind, mine in by_kind.items()})
 
-    def save(self, connection: Connection, judged: Judged | None = None) -> None:
-        """Save what was found, in the caller's transaction; ``saved`` tells that it holds.
+    def findings(self, judged: Judged | None = None) -> list[Finding]:
+        """What is to be saved; ``saved`` tells that it is.
 
         Args:
-            connection: where.
-            judged: the step to save, perhaps after later ones were made; None saves where the
-                detectors stand.
-
-        Raises:
-            CheckpointConflictError: another process detects for the group.
+            judged: of this step, perhaps after later ones were made; None tells where the detectors
+                begin that were never saved.
         """
-        shadow = self.config.shadow_rules
-        steps: Mapping[str, Step | None] = (
-            judged.steps if judged else dict.fromkeys(self._detectors)
-        )
-        self._saving = [self._detectors[kind] for kind in steps]
-        for one, step in zip(self._saving, steps.values(), strict=True):
-            one.save(connection, step, shadow)
+        return [one.finding(step) for one, step in self._steps(judged)]
 
-    def saved(self) -> None:
-        """The transaction of the last ``save`` was committed."""
-        for one in self._saving:
-            one.saved()
-        self._saving = []
+    def saved(self, judged: Judged | None = None) -> None:
+        """The findings of this step are saved."""
+        for one, step in self._steps(judged):
+            one.saved(step)
+
+    def _steps(self, judged: Judged | None) -> list[tuple[_Detector, Step | None]]:
+        if judged is None:
+            return [(one, None) for one in self._detectors.values() if not one.generation]
+        return [(self._detectors[kind], step) for kind, step in judged.steps.items()]
 
 
 class _Detector:
@@ -242,7 +280,6 @@ class _Detector:
         self.state = BucketState()
         self.judged_before: Mapping[PartitionKey, int] = {}
         self._withdrawn_us: int | None = None
-        self._saving_us: int | None = None
         if checkpoint is not None:
             points = {PartitionKey(p.source, p.partition): p for p in checkpoint.positions}
             self.judged_before = {key: saved.next_offset for key, saved in points.items()}
@@ -261,19 +298,17 @@ class _Detector:
         self.state = step.state
         return step
 
-    def save(self, connection: Connection, step: Step | None, shadow: frozenset[str]) -> None:
+    def finding(self, step: Step | None) -> Finding:
         anomalies, state = (step.anomalies, step.state) if step else ((), self.state)
-        upsert_anomalies(connection, anomalies, self.name, shadow)
-        self._saving_us = state.settled_us
-        if self._saving_us != self._withdrawn_us:
-            withdraw_forgotten(connection, to_instant(self._saving_us), self.name, shadow)
         now = {key: self._furthest(key, one) for key, one in state.partitions.items()}
         stand = replace(Stand.of(state), partitions=now)
-        save_checkpoint(connection, stand.checkpoint(self.name, self.config), self.generation)
+        return Finding(
+            self.name, self.config, anomalies, stand, self._withdrawn_us, self.generation
+        )
 
-    def saved(self) -> None:
+    def saved(self, step: Step | None) -> None:
         self.generation += 1
-        self._withdrawn_us = self._saving_us
+        self._withdrawn_us = (step.state if step else self.state).settled_us
 
     def _furthest(self, key: PartitionKey, now: PartitionState) -> PartitionState:
         """While what was judged before is read again, that is still how far it is judged."""

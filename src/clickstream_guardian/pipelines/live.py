@@ -38,7 +38,7 @@ from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import EVENT_KINDS, KIND_OF_TOPIC, EventKind
-from clickstream_guardian.pipelines.judge import Judge, read_checkpoints
+from clickstream_guardian.pipelines.judge import Judge, read_checkpoints, save_findings
 from clickstream_guardian.pipelines.live_bucket import Bucket, Found, LogView, Part
 from clickstream_guardian.pipelines.rehearsal import rehearse
 from clickstream_guardian.rules.model import Rule
@@ -245,7 +245,7 @@ class LiveDetection:
                     continue
                 progress = load_progress(connection, self._options.group, number)
                 bucket = self._made(number, Judge(self._config, group, claimed), progress)
-                bucket.judge.save(connection)
+                save_findings(connection, bucket.judge.findings(), self._config.shadow_rules)
             bucket.judge.saved()
             held[number] = bucket
         self._buckets = held
@@ -308,9 +308,9 @@ class LiveDetection:
             if self._options.says_late:
                 self._announcer.late(one.late)
         self._announcer.flush()
+        findings = [part for one in found for part in one.bucket.judge.findings(one.judged)]
         with self._store.begin() as connection:
-            for one in found:
-                one.bucket.judge.save(connection, one.judged)
+            save_findings(connection, findings, self._config.shadow_rules)
             for one in found:
                 save_progress(connection, one.progress)
         return time.monotonic()

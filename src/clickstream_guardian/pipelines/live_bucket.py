@@ -83,7 +83,7 @@ class Found:
 
     def saved(self, at: float) -> None:
         """It is in the database, since then by the monotonic clock."""
-        self.bucket.judge.saved()
+        self.bucket.judge.saved(self.judged)
         self.bucket.steps.append(at - self.started)
 
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection
 
 from clickstream_guardian.detector.lateness import NEVER
+from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig, PartitionKey, PartitionState
 from clickstream_guardian.engines.spark.stream import (
     DataLossError,
@@ -39,10 +39,11 @@ from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.events.fields import CLICK, EVENT_KINDS, KIND_OF_TOPIC
 from clickstream_guardian.pipelines.bucket import BucketTask, Outcome, Point
 from clickstream_guardian.pipelines.judge import (
+    Finding,
     Stand,
     checkpoint_name,
     point_of,
-    to_instant,
+    save_findings,
     to_micros,
 )
 from clickstream_guardian.pipelines.live import Watcher, checkpoint_group, claim_checkpoints
@@ -52,9 +53,6 @@ from clickstream_guardian.store import (
     Checkpoint,
     CheckpointConflictError,
     Store,
-    save_checkpoint,
-    upsert_anomalies,
-    withdraw_forgotten,
 )
 from clickstream_guardian.store.snapshots import (
     BucketProgress,
@@ -162,9 +160,9 @@ class SparkDetection:
         self._save(outcomes, progress)
         now = time.monotonic()
         for outcome in outcomes:
-            self._points[outcome.point.key] = outcome.point
+            self._points[outcome.key] = outcome.point
             if outcome.messages:
-                self._heard[outcome.point.key] = now
+                self._heard[outcome.key] = now
         self._told_quiet = quiet & self._quiet()
         self._progress = progress
         self._steps.append(now - started)
@@ -196,8 +194,9 @@ class SparkDetection:
                     point = _point(key, claimed.get(kind.name), self._where.starts[key])
                     if not point.generation:
                         stand = Stand(point.settled_us, {key: point.resume}, {key: point.resume})
-                        begun = stand.checkpoint(checkpoint_name(group, kind), self._of[kind.name])
-                        point = replace(point, generation=save_checkpoint(connection, begun, 0))
+                        begun = self._finding(point, stand)
+                        save_findings(connection, [begun], self._config.shadow_rules)
+                        point = replace(point, generation=1)
                     points[key] = point
                 known = load_progress(connection, self._where.group, bucket)
                 progress[bucket] = replace(known, owner=self._owner)
@@ -208,35 +207,30 @@ class SparkDetection:
             self._announcer.anomalies(outcome.anomalies)
             self._announcer.late(outcome.late)
         self._announcer.flush()
+        findings = [self._finding(one.before, one.stand, one.anomalies) for one in outcomes]
         with self._store.begin() as connection:
-            for outcome in outcomes:
-                self._save_outcome(connection, outcome)
+            save_findings(connection, findings, self._config.shadow_rules)
             for noted in progress.values():
                 save_progress(connection, noted)
 
-    def _save_outcome(self, connection: Connection, outcome: Outcome) -> None:
-        kind = KIND_OF_TOPIC[outcome.point.key.source]
-        group = checkpoint_group(self._where.group, outcome.point.key.partition)
-        name, shadow = checkpoint_name(group, kind), self._config.shadow_rules
-        upsert_anomalies(connection, outcome.anomalies, name, shadow)
-        settled_us = outcome.stand.settled_us
-        if settled_us != outcome.before.settled_us:
-            withdraw_forgotten(connection, to_instant(settled_us), name, shadow)
-        checkpoint = outcome.stand.checkpoint(name, self._of[kind.name])
-        save_checkpoint(connection, checkpoint, outcome.before.generation)
+    def _finding(self, point: Point, stand: Stand, anomalies: tuple[Anomaly, ...] = ()) -> Finding:
+        kind = KIND_OF_TOPIC[point.key.source]
+        name = checkpoint_name(checkpoint_group(self._where.group, point.key.partition), kind)
+        config = self._of[kind.name]
+        return Finding(name, config, anomalies, stand, point.settled_us, point.generation)
 
     def _noted(self, outcomes: Sequence[Outcome], started: float) -> dict[int, BucketProgress]:
         """The progress of every bucket after this batch."""
         noted = dict(self._progress)
         by_bucket: dict[int, list[Outcome]] = {}
         for outcome in outcomes:
-            by_bucket.setdefault(outcome.point.key.partition, []).append(outcome)
+            by_bucket.setdefault(outcome.key.partition, []).append(outcome)
         for bucket, mine in by_bucket.items():
             before = noted[bucket]
             count = sum(one.messages for one in mine)
             rejected = sum((Counter(one.rejected) for one in mine), Counter[str]())
-            ends = [(one, self._end(one.point)) for one in mine]
-            clicks = next(one for one in mine if one.point.key.source == CLICK.topic)
+            ends = [(one, self._end(one)) for one in mine]
+            clicks = next(one for one in mine if one.key.source == CLICK.topic)
             noted[bucket] = replace(
                 before,
                 messages=before.messages + count,
@@ -248,13 +242,13 @@ class SparkDetection:
                 watermark_at=written_instant(clicks.watermark_us),
                 state_rows=sum(one.state_rows for one in mine),
                 step_seconds=float(np.quantile(self._steps, 0.9)) if self._steps else 0.0,
-                lag=sum(end - one.point.next_offset for one, end in ends),
-                ends=[LogEnd(*one.point.key, end) for one, end in ends],
+                lag=sum(end - one.partition.next_offset for one, end in ends),
+                ends=[LogEnd(*one.key, end) for one, end in ends],
             )
         return noted
 
-    def _end(self, point: Point) -> int:
-        return max(self._ends.get(point.key, 0), point.next_offset)
+    def _end(self, outcome: Outcome) -> int:
+        return max(self._ends.get(outcome.key, 0), outcome.partition.next_offset)
 
 
 def _point(key: PartitionKey, checkpoint: Checkpoint | None, start: int) -> Point:

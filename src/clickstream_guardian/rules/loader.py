@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from clickstream_guardian.errors import UsageError
-from clickstream_guardian.events.fields import CLICK, EVENT_KINDS, PURCHASE, EventKind
+from clickstream_guardian.events.fields import KIND_OF_NAME, EventKind
 from clickstream_guardian.rules.model import (
     AT_CLOSE_US,
     OPERATORS,
@@ -232,8 +232,7 @@ class _RuleReader:
         return value
 
     def event_kind(self, node: yaml.Node) -> EventKind:
-        name = self.choice(node, "events", [CLICK.name, PURCHASE.name])
-        return next(kind for kind in EVENT_KINDS if kind.name == name)
+        return KIND_OF_NAME[self.choice(node, "events", list(KIND_OF_NAME))]
 
     def name(self, node: yaml.Node) -> str:
         value = self.text(node, "rule")

@@ -31,8 +31,6 @@ SESSION_SETTINGS = {
     "enable_seqscan": "off",  # by index, whatever the statistics of the moment say
 }
 """How PostgreSQL is set for a reader's session."""
-
-
 _PROBE_SECONDS = 0.2
 
 
