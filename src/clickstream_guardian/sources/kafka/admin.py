@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from clickstream_guardian.errors import GuardianError
+
+_PATIENCE_SECONDS = 10.0
+"""How long leaders may change before it counts as a failure."""
 
 
 def admin_client(servers: str) -> AdminClient:
@@ -64,5 +68,13 @@ def offset_spans(servers: str, topic: str) -> list[OffsetSpan]:
 def _offsets(
     admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec
 ) -> dict[int, int]:
-    asked = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=10)
-    return {place.partition: future.result().offset for place, future in asked.items()}
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        asked = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=10)
+        try:
+            return {place.partition: future.result().offset for place, future in asked.items()}
+        except KafkaException as error:
+            # Right after a change of leaders the client does not ask again by itself.
+            if not error.args[0].retriable() or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
