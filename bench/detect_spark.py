@@ -30,7 +30,7 @@ from bench.paced import produce
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import DetectorConfig, PartitionKey
 from clickstream_guardian.engines.spark.session import open_session
-from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, Session, StreamOptions
+from clickstream_guardian.engines.spark.stream import Session, StreamOptions, stream_properties
 from clickstream_guardian.events.fields import CLICK, EVENT_KINDS
 from clickstream_guardian.pipelines.live import split_rules
 from clickstream_guardian.pipelines.spark_detect import SparkDetection, Where, detect_on_spark
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=3_000_000)
     options = parser.parse_args()
     settings = load_settings(spark_master="local[2]")
-    spark = open_session(session_folder(settings), "bench", STREAM_PROPERTIES)
+    spark = open_session(session_folder(settings, ""), "bench", stream_properties(""))
     result: dict[str, Any] = {"seconds": options.seconds, "live": {}}
     live(spark, settings, 5_000, 10)  # warm: compiled code, workers that have imported
     for rate in options.rates:

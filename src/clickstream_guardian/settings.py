@@ -277,8 +277,8 @@ class Settings(BaseSettings):
     spark_checkpoint: Annotated[
         str | None,
         Field(
-            description="Spark's own checkpoint of detection: a folder; default: in the home. "
-            "`s3a://…` needs a `hadoop-aws` that the stack does not bring."
+            description="Spark's own checkpoint of detection: a folder, or `s3://bucket/…` on the "
+            "S3 of the stack or of `GUARDIAN_S3_ENDPOINT`; default: in the home."
         ),
     ] = None
     spark_trigger_seconds: Annotated[

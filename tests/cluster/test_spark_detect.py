@@ -11,9 +11,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from pyarrow.fs import FileSelector
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
-from clickstream_guardian.stack.endpoints import environment
+from clickstream_guardian.stack.endpoints import environment, make_bucket, s3_login
+from clickstream_guardian.stack.s3 import s3_files
 from tests.cluster.detecting import (
     Detector,
     next_offsets,
@@ -41,9 +43,9 @@ def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
     return until_it_detects(trial, detector)
 
 
-def submit_spark(trial: Trial, world: World) -> Detector:
+def submit_spark(trial: Trial, world: World, *options: str) -> Detector:
     """As `spark-submit` starts it, which looks for `python3` on the path."""
-    command = [SUBMIT, DETECTOR, "--group", trial.group]
+    command = [SUBMIT, DETECTOR, "--group", trial.group, *options]
     path = f"{SUBMIT.parent}{os.pathsep}{os.environ['PATH']}"
     settings = environment(world.settings) | {"PATH": path, "DATABASE_URL": trial.database}
     return until_it_detects(trial, start_process(command, trial.folder, trial.database, **settings))
@@ -82,7 +84,9 @@ def test_spark_ends_with_the_rows_of_the_oracle_and_of_the_embedded_engine(
 
 @pytest.mark.timeout(900)  # Spark starts three times
 def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, world: World) -> None:
-    driver = start_spark(trial)
+    on_s3 = ("--checkpoint", f"s3://{world.settings.s3_bucket}/spark/{trial.group}")
+    make_bucket(world.settings)
+    driver = start_spark(trial, *on_s3)
     first, second, third = parts(made_traffic(seed=12, sessions=200), 3)
     trial.send(first)
     trial.wait(lambda: next_offsets(trial.database, trial.group) == trial.portion.ends(), 200)
@@ -94,9 +98,12 @@ def test_an_executor_and_the_driver_killed_leave_the_same_rows(trial: Trial, wor
     trial.send(third[:500])
     kill_family(driver)
     trial.send(third[500:])
-    submitted = submit_spark(trial, world)
+    submitted = submit_spark(trial, world, *on_s3)
     trial.check()
     kill_family(submitted)
+    files = s3_files(world.settings, s3_login(world.settings))
+    kept = files.get_file_info(FileSelector(on_s3[1].removeprefix("s3://") + "/commits"))
+    assert len(kept) > 3, kept
 
 
 def parts(traffic: list[Sent], count: int) -> list[list[Sent]]:

@@ -77,7 +77,7 @@ def detect(
     ] = False,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="spark: folder of Spark's own checkpoint; in the home."),
+        typer.Option(help="spark: its own checkpoint, a folder or s3://…; in the home by default."),
     ] = None,
 ) -> None:
     """Detect on the log until Ctrl-C; any number of processes may, and any may die.

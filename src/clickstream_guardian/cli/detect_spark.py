@@ -25,11 +25,11 @@ def detect_on_spark(
     from clickstream_guardian.cli.detect import live_config
     from clickstream_guardian.cli.opening import opened_store
     from clickstream_guardian.engines.spark.session import open_session
-    from clickstream_guardian.engines.spark.stream import STREAM_PROPERTIES, StreamOptions
+    from clickstream_guardian.engines.spark.stream import StreamOptions, stream_properties
     from clickstream_guardian.pipelines import spark_detect
     from clickstream_guardian.sources.kafka.announce import Announcer
     from clickstream_guardian.sources.kafka.registry import SchemaRegistry
-    from clickstream_guardian.stack.spark import session_folder
+    from clickstream_guardian.stack.spark import session_folder, stream_checkpoint
 
     config = live_config(settings, watching)
     starts = _starts(settings, latest)
@@ -45,17 +45,20 @@ def detect_on_spark(
         _state_folder(settings, group),
         settings.silence_seconds,
     )
+    checkpoint = stream_checkpoint(settings, group)
     options = StreamOptions(
         servers=settings.kafka_servers,
         buckets=len(where.buckets),
         starting={},
-        checkpoint=settings.spark_checkpoint
-        or str(settings.home_path / "spark" / "checkpoints" / group),
+        checkpoint=checkpoint,
         trigger_seconds=settings.spark_trigger_seconds,
         most_per_trigger=settings.spark_most_per_trigger,
     )
     spark = open_session(
-        session_folder(settings), f"guardian detect {group}", STREAM_PROPERTIES, settings.java_home
+        session_folder(settings, checkpoint),
+        f"guardian detect {group}",
+        stream_properties(checkpoint),
+        settings.java_home,
     )
     try:
         with opened_store(settings) as store:

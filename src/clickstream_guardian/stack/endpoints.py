@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from clickstream_guardian.engines.spark.configuration import LakeAccess
+from clickstream_guardian.engines.spark.configuration import LakeAccess, S3Access
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.stack.postgres import database_url
@@ -65,10 +65,15 @@ def lake_properties(settings: Settings) -> dict[str, str]:
     }
 
 
+def s3_access(settings: Settings) -> S3Access:
+    """What Spark needs to reach the cluster's S3."""
+    return S3Access(settings.s3_url, REGION, *s3_login(settings))
+
+
 def spark_lake(settings: Settings) -> LakeAccess:
     """What Spark needs to reach the cluster's lake."""
     place = warehouse(settings)
-    s3 = (settings.s3_url, REGION, *s3_login(settings)) if "://" in place else None
+    s3 = s3_access(settings) if "://" in place else None
     return LakeAccess(cluster_database_url(settings), place, s3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from clickstream_guardian.engines.spark.configuration import (
     LakeAccess,
     base_properties,
     catalog_properties,
+    checkpoint_properties,
     write_configuration,
 )
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings
+from clickstream_guardian.stack.endpoints import s3_access
 from clickstream_guardian.stack.jars import resolve_jars
 from clickstream_guardian.stack.java import spark_java
 from clickstream_guardian.stack.probes import answers
@@ -56,6 +59,7 @@ def spark_services(
     properties = {
         **base_properties(master_url(settings), jars, settings.spark_job_ui_port, host),
         **catalog_properties(lake),
+        **checkpoint_properties(s3_access(settings)),
         **_private(secrets),
     }
 
@@ -106,8 +110,15 @@ def spark_services(
     ]
 
 
-def session_folder(settings: Settings) -> Path:
-    """Write the settings of a session of our own; the folder that holds them."""
+def stream_checkpoint(settings: Settings, group: str) -> str:
+    """Where Spark keeps its own checkpoint of a group's detection: a folder, or ``s3a://…``."""
+    if settings.spark_checkpoint is None:
+        return str(settings.home_path / "spark" / "checkpoints" / group)
+    return re.sub(r"^s3://", "s3a://", settings.spark_checkpoint)
+
+
+def session_folder(settings: Settings, checkpoint: str) -> Path:
+    """Write the settings of a session of our own, for a stream; the folder that holds them."""
     host = settings.stack_host
     jars = resolve_jars(settings.cache_dir, ["spark"], settings.java_home)["spark"]
     spark_java(settings.java_home)
@@ -115,6 +126,8 @@ def session_folder(settings: Settings) -> Path:
     secrets = load_secrets(settings.home_path)
     if settings.spark_master is None and secrets is not None:
         properties |= _private(secrets)
+    if checkpoint.startswith("s3a://"):
+        properties |= checkpoint_properties(s3_access(settings))
     folder = settings.home_path / "spark" / "conf"
     write_configuration(folder, properties, folder.with_name("spark.log"))
     return folder

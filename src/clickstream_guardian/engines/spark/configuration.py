@@ -55,18 +55,28 @@ appender.out.strategy.max = 3
 
 
 @dataclass(frozen=True)
+class S3Access:
+    """An S3 server, addressed by path, and the login to it."""
+
+    endpoint: str
+    region: str
+    access_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True)
 class LakeAccess:
     """What Spark needs to reach the lake.
 
     Attributes:
         database_url: the catalog's PostgreSQL, ``postgresql://user:password@host:port/name``.
         warehouse: a folder, or ``s3://…``.
-        s3: endpoint, region, access key and secret key, when the warehouse is on S3.
+        s3: set when the warehouse is on S3.
     """
 
     database_url: str
     warehouse: str
-    s3: tuple[str, str, str, str] | None = None
+    s3: S3Access | None = None
 
 
 def base_properties(master: str, jars: Path, ui_port: int, host: str) -> dict[str, str]:
@@ -111,18 +121,29 @@ def catalog_properties(lake: LakeAccess) -> dict[str, str]:
         "warehouse": lake.warehouse,
     }
     if lake.s3 is not None:
-        endpoint, region, access, secret = lake.s3
         options |= {
             "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-            "s3.endpoint": endpoint,
+            "s3.endpoint": lake.s3.endpoint,
             "s3.path-style-access": "true",
-            "s3.access-key-id": access,
-            "s3.secret-access-key": secret,
-            "client.region": region,
+            "s3.access-key-id": lake.s3.access_key,
+            "s3.secret-access-key": lake.s3.secret_key,
+            "client.region": lake.s3.region,
         }
     catalog = f"spark.sql.catalog.{CATALOG}"
     named = {f"{catalog}.{name}": value for name, value in options.items()}
     return {catalog: "org.apache.iceberg.spark.SparkCatalog", **named}
+
+
+def checkpoint_properties(s3: S3Access) -> dict[str, str]:
+    """What Spark needs to keep a stream's checkpoint at ``s3a://…``."""
+    options = {
+        "endpoint": s3.endpoint,
+        "endpoint.region": s3.region,
+        "path.style.access": "true",
+        "access.key": s3.access_key,
+        "secret.key": s3.secret_key,
+    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in options.items()}
 
 
 def write_configuration(

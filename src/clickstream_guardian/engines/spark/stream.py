@@ -41,18 +41,24 @@ Judge = Callable[[int, pa.Table], bytes]
 JudgeAll = Callable[[Judge], list[bytes]]
 """Calls a judge for every bucket on the executors; what they returned."""
 
-STREAM_PROPERTIES = {
+_PROPERTIES = {
     # One reduce task a bucket; what adaptive execution would decide is known, and costs time.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "200000",
-    "spark.sql.streaming.checkpointFileManagerClass": (
-        "org.apache.spark.sql.execution.streaming.checkpointing."
-        "FileSystemBasedCheckpointFileManager"
-    ),
     "spark.sql.streaming.minBatchesToRetain": "20",
     "spark.executorEnv.POLARS_MAX_THREADS": "1",
 }
-"""Session settings for the stream, on top of ``base_properties``."""
+_RENAMES = (
+    "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+)
+_UPLOADS = "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
+"""S3 renames by copying; an upload that is not ended leaves nothing."""
+
+
+def stream_properties(checkpoint: str) -> dict[str, str]:
+    """Session settings for a stream that keeps its checkpoint there, on ``base_properties``."""
+    manager = _UPLOADS if checkpoint.startswith("s3a://") else _RENAMES
+    return {**_PROPERTIES, "spark.sql.streaming.checkpointFileManagerClass": manager}
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class StreamOptions:
         servers: bootstrap servers.
         buckets: partitions of each topic.
         starting: topic to partition to offset, for when no Spark checkpoint exists yet.
-        checkpoint: folder or URI of Spark's own checkpoint.
+        checkpoint: folder of Spark's own checkpoint, or ``s3a://…``.
         trigger_seconds: least time between two batches.
         most_per_trigger: most messages in a batch.
     """

@@ -4,6 +4,7 @@ import pytest
 
 from clickstream_guardian.engines.spark.configuration import (
     LakeAccess,
+    S3Access,
     catalog_properties,
     write_configuration,
 )
@@ -20,7 +21,9 @@ def test_the_catalog_takes_its_login_from_the_url() -> None:
 
 
 def test_a_lake_on_s3_brings_its_keys() -> None:
-    lake = LakeAccess("postgresql://who@db/shop", "s3://lake", ("http://s3", "eu", "key", "word"))
+    lake = LakeAccess(
+        "postgresql://who@db/shop", "s3://lake", S3Access("http://s3", "eu", "key", "word")
+    )
     properties = catalog_properties(lake)
     assert properties["spark.sql.catalog.iceberg.s3.secret-access-key"] == "word"
     assert properties["spark.sql.catalog.iceberg.uri"] == "jdbc:postgresql://db:5432/shop"
