@@ -131,11 +131,10 @@ def save_findings(
     Raises:
         CheckpointConflictError: another process detects for one of the groups.
     """
-    for one in findings:
-        upsert_anomalies(connection, one.anomalies, one.name, shadow)
-    for one in findings:
-        if one.stand.settled_us != one.withdrawn_us:
-            withdraw_forgotten(connection, to_instant(one.stand.settled_us), one.name, shadow)
+    upsert_anomalies(connection, {one.name: one.anomalies for one in findings}, shadow)
+    closing = [one for one in findings if one.stand.settled_us != one.withdrawn_us]
+    settled = {one.name: to_instant(one.stand.settled_us) for one in closing}
+    withdraw_forgotten(connection, settled, shadow)
     for one in findings:
         save_checkpoint(connection, one.stand.checkpoint(one.name, one.config), one.generation)
 

@@ -37,7 +37,7 @@ def rehearse(
         land(events)
     found = _judged(config, events)
     with store.begin() as connection:
-        upsert_anomalies(connection, found, "rehearsal", config.shadow_rules)
+        upsert_anomalies(connection, {"rehearsal": found}, config.shadow_rules)
         connection.rollback()
 
 

@@ -52,8 +52,7 @@ class UpsertCounts:
 
 def upsert_anomalies(
     connection: Connection,
-    anomalies: Iterable[Anomaly],
-    group: str = "",
+    anomalies: Mapping[str, Iterable[Anomaly]],
     shadow: Container[str] = (),
 ) -> UpsertCounts:
     """Insert anomalies, or replace those that differ, in the caller's transaction.
@@ -64,11 +63,13 @@ def upsert_anomalies(
 
     Args:
         connection: where.
-        anomalies: what was found.
-        group: the checkpoint's group that says so; it alone may withdraw them as forgotten.
+        anomalies: what was found, by the checkpoint's group that says so; it alone may withdraw
+            them as forgotten.
         shadow: names of rules that count towards no verdict.
     """
-    rows = list({_key(row): row for row in anomalies}.values())
+    given = {_key(row): (row, group) for group, found in anomalies.items() for row in found}
+    rows = [row for row, _ in given.values()]
+    groups = {key: group for key, (_, group) in given.items()}
     counts = UpsertCounts(0, 0, 0)
     if not rows:
         return counts
@@ -78,7 +79,7 @@ def upsert_anomalies(
     moving: list[Anomaly] = []
     allowed = allow_list(driver)
     for start in range(0, len(rows), _CHUNK):
-        done, moved = _upsert(driver, rows[start : start + _CHUNK], group)
+        done, moved = _upsert(driver, rows[start : start + _CHUNK], groups)
         counts += done
         moving += moved
     if allowed.items:  # a sample that grows may move a verdict too
@@ -89,35 +90,34 @@ def upsert_anomalies(
 
 def withdraw_forgotten(
     connection: Connection,
-    settled_at: datetime | None,
-    group: str = "",
+    settled_at: Mapping[str, datetime | None],
     shadow: Container[str] = (),
 ) -> int:
-    """Withdraw a group's previews whose windows have closed without a word from its detector.
+    """Withdraw groups' previews whose windows have closed without a word from their detectors.
 
     After a crash the detector rebuilds its windows and may find that one it had announced no
     longer holds; such a row would stay ``open`` for ever.
 
     Args:
         connection: where; in the caller's transaction, after its upsert.
-        settled_at: every window of the group that ends by then is final; None when none is.
-        group: whose previews.
+        settled_at: by group; every window of it that ends by then is final, of None none is.
         shadow: names of rules that count towards no verdict.
 
     Returns:
         How many rows were withdrawn.
     """
-    if settled_at is None:
+    settled = [(group, at) for group, at in settled_at.items() if at is not None]
+    if not settled:
         return 0
     driver = driver_connection(connection)
     lock_for_transaction(driver, Lock.ANOMALIES)
-    withdrawn = [name for (name,) in driver.execute(_WITHDRAW, (settled_at, group))]
+    withdrawn = [name for (name,) in driver.execute(_WITHDRAW, _columns(settled))]
     settle_sessions(driver, withdrawn, shadow)
     return len(withdrawn)
 
 
 def _upsert(
-    driver: psycopg.Connection, anomalies: Sequence[Anomaly], group: str
+    driver: psycopg.Connection, anomalies: Sequence[Anomaly], groups: Mapping[_Key, str]
 ) -> tuple[UpsertCounts, list[Anomaly]]:
     """Write what is new or differs; the writers' lock is held, so nobody comes between.
 
@@ -136,10 +136,10 @@ def _upsert(
     known = [row for row in anomalies if _key(row) in stored]
     changed = [row for row in known if values[_key(row)][-1] != stored[_key(row)].fingerprint]
     if new:
-        _copy(driver, _COPY_NEW, ((*values[_key(row)], group) for row in new))
+        _copy(driver, _COPY_NEW, ((*values[_key(row)], groups[_key(row)]) for row in new))
     if changed:
         driver.execute(_DELETE, _key_arrays(changed))
-        dated = ((*values[_key(row)], group, stored[_key(row)].detected_at) for row in changed)
+        dated = ((*values[key], groups[key], stored[key].detected_at) for key in map(_key, changed))
         _copy(driver, _COPY_CHANGED, dated)
     counts = UpsertCounts(len(new), len(changed), len(known) - len(changed))
     return counts, new + [row for row in changed if _weight(row) != stored[_key(row)].weight]
@@ -170,7 +170,11 @@ def _key(anomaly: Anomaly) -> _Key:
 
 
 def _key_arrays(anomalies: Iterable[Anomaly]) -> list[list[object]]:
-    return [list(column) for column in zip(*map(_key, anomalies), strict=True)]
+    return _columns(map(_key, anomalies))
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _copy(
@@ -291,9 +295,11 @@ _COPY_CHANGED = (
 )
 # the empty fingerprint lets a later upsert of the very same preview open the row again
 _WITHDRAW = """
-    UPDATE anomaly_sessions
+    UPDATE anomaly_sessions AS stored
     SET status = 'withdrawn', fingerprint = '', updated_at = now(),
         change_id = nextval('anomaly_changes')
-    WHERE status = 'open' AND window_end <= %s AND detected_by = %s
-    RETURNING session_id
+    FROM unnest(%s::text[], %s::timestamptz[]) AS settled (detected_by, at)
+    WHERE stored.status = 'open' AND stored.window_end <= settled.at
+      AND stored.detected_by = settled.detected_by
+    RETURNING stored.session_id
 """

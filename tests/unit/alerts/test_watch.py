@@ -44,7 +44,7 @@ def find(store: Store, first: int, count: int, session: str = "77") -> None:
         for number in range(first, first + count)
     ]
     with store.begin() as connection:
-        upsert_anomalies(connection, found)
+        upsert_anomalies(connection, {"": found})
 
 
 def history(store: Store) -> list[AlertRow]:

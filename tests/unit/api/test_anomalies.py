@@ -15,7 +15,7 @@ from tests.unit.store.samples import START, anomaly, at
 
 def write(store: Store, *anomalies: Anomaly) -> None:
     with store.begin() as connection:
-        upsert_anomalies(connection, anomalies)
+        upsert_anomalies(connection, {"": anomalies})
 
 
 def numbers(answer: dict[str, Any]) -> list[int]:

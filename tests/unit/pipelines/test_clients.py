@@ -52,7 +52,7 @@ def flag(store: Store, *sessions: str, after: timedelta = timedelta()) -> None:
         for name in sessions
     ]
     with store.begin() as connection:
-        upsert_anomalies(connection, rows)
+        upsert_anomalies(connection, {"": rows})
 
 
 def allow(store: Store, kind: AllowKind, value: str, until: datetime | None = None) -> None:

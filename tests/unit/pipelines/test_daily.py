@@ -207,7 +207,7 @@ def test_a_rule_s_new_version_is_a_reason_of_its_own(
     settle(store, lake, engine, rules)
     with store.begin() as connection:
         found = at(MIDNIGHT, 1, session_id="1", rule="BOT_LIKE", severity="critical")
-        upsert_anomalies(connection, [replace(found, rule_version=raised[0].version)])
+        upsert_anomalies(connection, {"": [replace(found, rule_version=raised[0].version)]})
     settle(store, lake, engine, raised)
     assert restatements(store) == [(DAY, ["rule_version"], 6, 6), (NEXT, ["rule_version"], 6, 6)]
     judge(store, "2", "abusive")

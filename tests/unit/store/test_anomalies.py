@@ -23,7 +23,7 @@ from tests.unit.store.samples import ANOMALY, START, anomaly, at, sample
 
 def write(store: Store, *rows: Anomaly) -> UpsertCounts:
     with store.begin() as connection:
-        return upsert_anomalies(connection, rows)
+        return upsert_anomalies(connection, {"": rows})
 
 
 def read(store: Store) -> list[dict[str, Any]]:
@@ -155,9 +155,9 @@ def test_writers_at_once_make_each_partition_and_row_once(store: Store) -> None:
 def test_a_reader_of_changes_never_meets_a_smaller_id_later(store: Store) -> None:
     """A writer that took its ids first commits first: the second waits for it."""
     first, second = store.engine.connect(), store.engine.connect()
-    upsert_anomalies(first, [anomaly(1)])
+    upsert_anomalies(first, {"": [anomaly(1)]})
     waiting = threading.Thread(
-        target=lambda: (upsert_anomalies(second, [anomaly(2)]), second.commit())
+        target=lambda: (upsert_anomalies(second, {"": [anomaly(2)]}), second.commit())
     )
     waiting.start()
     waiting.join(0.3)
@@ -172,7 +172,7 @@ def test_a_reader_of_changes_never_meets_a_smaller_id_later(store: Store) -> Non
 def test_reading_goes_on_while_a_partition_is_made(store: Store) -> None:
     write(store, ANOMALY)
     with store.begin() as writing:
-        upsert_anomalies(writing, [at(START + timedelta(days=60), 1)])
+        upsert_anomalies(writing, {"": [at(START + timedelta(days=60), 1)]})
         assert len(read(store)) == 1
 
 
@@ -180,11 +180,25 @@ def test_a_preview_whose_window_closed_is_withdrawn(store: Store) -> None:
     preview = replace(ANOMALY, status="open")
     write(store, preview, anomaly(1))
     with store.begin() as connection:
-        assert withdraw_forgotten(connection, None) == 0
+        assert withdraw_forgotten(connection, {"": None}) == 0
         before_its_end = ANOMALY.window_end - timedelta(microseconds=1)
-        assert withdraw_forgotten(connection, before_its_end) == 0
-        assert withdraw_forgotten(connection, ANOMALY.window_end) == 1
+        assert withdraw_forgotten(connection, {"": before_its_end}) == 0
+        assert withdraw_forgotten(connection, {"": ANOMALY.window_end}) == 1
     final, withdrawn = read(store)
     assert (final["status"], withdrawn["status"]) == ("final", "withdrawn")
     assert withdrawn["change_id"] > final["change_id"]
     assert write(store, preview) == UpsertCounts(0, 1, 0)
+
+
+def test_each_group_withdraws_its_own_previews(store: Store) -> None:
+    previews = [replace(anomaly(number), status="open") for number in range(3)]
+    with store.begin() as connection:
+        found = {"a": previews[:1], "b": previews[1:2], "c": previews[2:]}
+        assert upsert_anomalies(connection, found) == UpsertCounts(3, 0, 0)
+        settled = {"a": ANOMALY.window_end, "b": None, "c": START}
+        assert withdraw_forgotten(connection, settled) == 1
+    assert {row["anomaly_id"]: row["status"] for row in read(store)} == {
+        previews[0].anomaly_id: "withdrawn",
+        previews[1].anomaly_id: "open",
+        previews[2].anomaly_id: "open",
+    }

@@ -61,13 +61,13 @@ def test_a_generation_that_passed_is_refused(store: Store, expected: int) -> Non
 def test_a_refused_save_takes_the_anomalies_with_it(store: Store) -> None:
     def write() -> None:
         with store.begin() as connection:
-            upsert_anomalies(connection, [ANOMALY])
+            upsert_anomalies(connection, {"": [ANOMALY]})
             save_checkpoint(connection, CHECKPOINT, 5)
 
     with pytest.raises(CheckpointConflictError):
         write()
     with store.begin() as connection:
-        assert upsert_anomalies(connection, [ANOMALY]).inserted == 1
+        assert upsert_anomalies(connection, {"": [ANOMALY]}).inserted == 1
 
 
 def test_groups_do_not_meet(store: Store) -> None:

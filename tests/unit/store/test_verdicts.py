@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 def write(store: Store, *rows: Anomaly, shadow: frozenset[str] = frozenset()) -> None:
     with store.begin() as connection:
-        upsert_anomalies(connection, rows, shadow=shadow)
+        upsert_anomalies(connection, {"": rows}, shadow=shadow)
 
 
 def allow(store: Store, kind: AllowKind, value: str, until: datetime | None = None) -> None:
@@ -67,7 +67,7 @@ def test_a_withdrawn_anomaly_takes_its_verdict_with_it(store: Store) -> None:
 def test_a_forgotten_preview_takes_its_verdict_with_it(store: Store) -> None:
     write(store, anomaly(1, status="open"))
     with store.begin() as connection:
-        assert withdraw_forgotten(connection, START + HOUR) == 1
+        assert withdraw_forgotten(connection, {"": START + HOUR}) == 1
     assert verdicts(store)["42"][0] == "clean"
 
 
