@@ -132,7 +132,8 @@ class ColumnDecoder:
                 left += rows[doubtful].tolist()
             else:
                 left += rows.tolist()
-        found.append(self._slowly(messages, sorted(left), reasons))
+        if left or not found:
+            found.append(self._slowly(messages, sorted(left), reasons))
         return _judged(pl.concat(found), messages, reasons, ordered=len(found) == 1)
 
     def _knows(self, schema_id: int) -> bool:
