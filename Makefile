@@ -73,8 +73,8 @@ bench-api: setup-dev ## The highest constant rate that the API holds, over a mil
 load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a million anomalies
 	PYTHONPATH=. $(BIN)/python bench/load.py
 
-load-stream: setup-dev ## The highest rate that the embedded engine holds, and what gives out first (STEP=60 seconds each)
-	PYTHONPATH=. $(BIN)/python bench/load_stream.py --seconds $(or $(STEP),60)
+load-stream: setup-dev ## The highest rate that an engine holds, and what gives out first (ENGINE=embedded, kafka or spark)
+	$(if $(filter-out embedded,$(ENGINE)),eval "$$($(BIN)/guardian stack env)" &&) PYTHONPATH=. $(BIN)/python bench/load_stream.py --engine $(or $(ENGINE),embedded) --seconds $(or $(STEP),60)
 
 soak: setup-dev ## Half an hour at a steady rate: memory, state and files stay flat (MINUTES=30 RATE=10000 SPEED=16)
 	PYTHONPATH=. $(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30) --rate $(or $(RATE),10000) --speed $(or $(SPEED),16)

@@ -4,7 +4,7 @@
 
 Producer, three brokers, PostgreSQL and Spark (local[2]) share the cores. *Latency* is from the time
 of an anomaly's crossing event, which is when it is due to be sent, to the commit that makes the
-anomaly's row readable. *Trigger* is a batch from its planning to its end, by Spark's own report.
+anomaly's row readable; the first 6 s of each rate are not looked at. *Trigger* is a batch from its planning to its end, by Spark's own report.
 The backlog is drained by detection, and a tenth of it by Spark's own windowed aggregation of the
 same two rules (decoded the same way, without evidence, ids, previews or output).
 """
@@ -18,7 +18,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +48,20 @@ from clickstream_guardian.store.snapshots import BucketProgress
 
 CONFIG = DetectorConfig(split_rules(load_catalogue())[0])
 MOST = 300_000
+WARM_SECONDS = 6
 
 
 class Stopwatch:
-    """Notes latencies, lag and state as the watcher of detection."""
+    """Notes latencies, lag and state as the watcher of detection.
+
+    Attributes:
+        behind: when a batch was saved, and how old the newest event judged in every bucket was.
+    """
 
     def __init__(self) -> None:
-        self.latencies: dict[str, float] = {}
+        self._ages: dict[str, tuple[float, float]] = {}
         self.lag: list[int] = []
+        self.behind: list[tuple[float, float]] = []
         self.rows: list[int] = []
         self.messages = 0
         self.first = self.last = 0.0
@@ -71,14 +80,23 @@ class Stopwatch:
         now = time.time()
         for anomaly in anomalies:
             if anomaly.rule in TIMED:
-                late = now - anomaly.first_crossed_at.timestamp()
-                self.latencies.setdefault(anomaly.anomaly_id, late)
+                crossed = anomaly.first_crossed_at.timestamp()
+                self._ages.setdefault(anomaly.anomaly_id, (crossed, now - crossed))
         messages = sum(one.messages for one in progress)
         if messages > self.messages:
             self.first, self.last = self.first or now, now
         self.messages = messages
         self.lag.append(sum(one.lag for one in progress))
+        at = [datetime.fromisoformat(one.watermark_at) for one in progress if one.watermark_at]
+        if len(at) == len(progress):
+            self.behind.append((now, now - min(at).timestamp() - CONFIG.lateness_us / 1e6))
         self.rows.append(sum(one.state_rows for one in progress))
+
+    @property
+    def latencies(self) -> list[float]:
+        """Of the anomalies that crossed after the start."""
+        begin = self.first + WARM_SECONDS
+        return [late for crossed, late in self._ages.values() if crossed >= begin]
 
 
 class Measured(SparkDetection):
@@ -144,13 +162,24 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 95, 99, 100)}
 
 
-def live(spark: Session, settings: Settings, rate: int, seconds: float) -> dict[str, Any]:
-    """A paced stream; the first 5 s do not count, the state is filling until 80 s."""
+@dataclass(frozen=True)
+class Streamed:
+    """A paced stream: what was noted, each batch's seconds, messages, seconds of sending them."""
+
+    watch: Stopwatch
+    triggers: dict[int, float]
+    messages: int
+    took: float
+
+
+def stream(spark: Session, settings: Settings, rate: int, seconds: float) -> Streamed:
+    """A paced stream, sent by a process of its own, after a start that is not looked at; the state
+    is filling until 80 s."""
     starts = ends(settings)
     sent: list[str] = []
 
     def send() -> None:
-        command = [sys.executable, "-m", "bench.paced", str(rate), str(seconds)]
+        command = [sys.executable, "-m", "bench.paced", str(rate), str(WARM_SECONDS + seconds)]
         sent.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     sender = threading.Thread(target=send)
@@ -165,12 +194,19 @@ def live(spark: Session, settings: Settings, rate: int, seconds: float) -> dict[
 
     watch, triggers = detect(spark, settings, starts, stopping)
     messages, took = sent[0].split()
+    return Streamed(watch, triggers, int(messages), float(took))
+
+
+def live(spark: Session, settings: Settings, rate: int, seconds: float) -> dict[str, Any]:
+    """What is told of a paced stream."""
+    ran = stream(spark, settings, rate, seconds)
+    watch, triggers = ran.watch, ran.triggers
     return {
-        "messages": int(messages),
-        "sent_in_seconds": float(took),
-        "judged_seconds_after_the_last": round(watch.last - watch.first - float(took), 2),
+        "messages": ran.messages,
+        "sent_in_seconds": ran.took,
+        "judged_seconds_after_the_last": round(watch.last - watch.first - ran.took, 2),
         "anomalies": len(watch.latencies),
-        "latency": percentiles(list(watch.latencies.values())),
+        "latency": percentiles(watch.latencies),
         "trigger": percentiles(list(triggers.values())),
         "lag_messages_p95": int(np.percentile(watch.lag, 95)),
         "state_rows": {"middle": watch.rows[len(watch.rows) // 2], "greatest": max(watch.rows)},
@@ -207,24 +243,33 @@ def native(spark: Session, settings: Settings, count: int) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def opened() -> Iterator[tuple[Session, Settings]]:
+    """A session on this machine's cores, and the settings of the running stack."""
+    settings = load_settings(spark_master="local[2]")
+    spark = open_session(session_folder(settings, ""), "bench", stream_properties(""))
+    try:
+        yield spark, settings
+    finally:
+        spark.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rates", type=int, nargs="*", default=[15_000, 20_000, 30_000])
     parser.add_argument("--backlog", type=int, default=3_000_000)
     options = parser.parse_args()
-    settings = load_settings(spark_master="local[2]")
-    spark = open_session(session_folder(settings, ""), "bench", stream_properties(""))
     result: dict[str, Any] = {"seconds": options.seconds, "live": {}}
-    live(spark, settings, 5_000, 10)  # warm: compiled code, workers that have imported
-    for rate in options.rates:
-        result["live"][f"{rate}/s"] = live(spark, settings, rate, options.seconds)
-        write("detect_spark", result)  # so that a later part's failure costs no earlier one
-    if options.backlog:
-        result["backlog"] = drain(spark, settings, options.backlog)
-        write("detect_spark", result)
-        result["spark_aggregation"] = native(spark, settings, options.backlog // 10)
-    spark.stop()
+    with opened() as (spark, settings):
+        live(spark, settings, 5_000, 10)  # warm: compiled code, workers that have imported
+        for rate in options.rates:
+            result["live"][f"{rate}/s"] = live(spark, settings, rate, options.seconds)
+            write("detect_spark", result)  # so that a later part's failure costs no earlier one
+        if options.backlog:
+            result["backlog"] = drain(spark, settings, options.backlog)
+            write("detect_spark", result)
+            result["spark_aggregation"] = native(spark, settings, options.backlog // 10)
     write("detect_spark", result)
 
 
