@@ -5,8 +5,9 @@
 Producer, three brokers, PostgreSQL and Spark (local[2]) share the cores. *Latency* is from the time
 of an anomaly's crossing event, which is when it is due to be sent, to the commit that makes the
 anomaly's row readable; the first 6 s of each rate are not looked at. *Trigger* is a batch from its
-planning to its end, by Spark's own report. The backlog is drained by detection, and a tenth of it by Spark's own windowed aggregation of the
-same two rules (decoded the same way, without evidence, ids, previews or output).
+planning to its end, by Spark's own report. The backlog is drained by detection, and a tenth of it
+by Spark's own windowed aggregation of the same two rules (decoded the same way, without evidence,
+ids, previews or output).
 """
 
 from __future__ import annotations
