@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 
 from .conftest import Guardian
@@ -27,3 +29,34 @@ def test_an_entry_is_added_listed_and_removed(guardian: Guardian, small_shop: Pa
     assert guardian.run("allow", "list", "--json").stdout == ""
     gone = guardian.run("allow", "remove", "session", session, code=2)
     assert "guardian allow list" in gone.stderr
+
+
+def test_a_user_is_let_through_at_once_and_an_expired_entry_ends_with_a_look(
+    guardian: Guardian, tmp_path: Path
+) -> None:
+    guardian.run("replay", "--clicks", str(runaway(tmp_path, "monitor")))
+    assert verdicts(guardian) == {"monitor": "abusive"}
+    guardian.run("allow", "add", "user", "ann", "--reason", "ours", "--for", "3s")
+    assert verdicts(guardian) == {"monitor": "clean"}
+    looking = guardian.start("allow", "look", "--every", "1s")
+    until = time.monotonic() + 60
+    while verdicts(guardian) != {"monitor": "abusive"}:
+        assert time.monotonic() < until
+    looking.send_signal(signal.SIGTERM)
+    assert looking.wait(60) == 0
+    assert "0 sessions looked up" in guardian.run("allow", "look").stderr
+
+
+def runaway(folder: Path, session: str) -> Path:
+    """A hundred clicks of Ann's in ten seconds."""
+    lines = [
+        f"{session},2014-04-07T10:00:{n // 10:02}.{n % 10}00Z,214536502,ann\n" for n in range(100)
+    ]
+    file = folder / f"{session}.csv"
+    file.write_text("session_id,occurred_at,item_id,user_id\n" + "".join(lines))
+    return file
+
+
+def verdicts(guardian: Guardian) -> dict[str, str]:
+    rows = guardian.rows("SELECT session_id, verdict FROM session_verdicts")
+    return {row["session_id"]: row["verdict"] for row in rows}

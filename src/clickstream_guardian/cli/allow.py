@@ -1,4 +1,4 @@
-"""Commands of the allow-list: add, list, remove. Verdicts follow at once."""
+"""Commands of the allow-list: add, list, remove, look. Verdicts follow at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clickstream_guardian.cli.alerts import parse_duration
-from clickstream_guardian.cli.context import shared
+from clickstream_guardian.cli.context import shared, stop_event
 from clickstream_guardian.cli.plain import plain
-from clickstream_guardian.errors import UsageError
+from clickstream_guardian.errors import GuardianError, UsageError
 from clickstream_guardian.settings import Settings, load_settings
 from clickstream_guardian.verdicts.allow import AllowEntry, AllowKind, network_text
 
@@ -43,8 +43,8 @@ def add(
 ) -> None:
     """Allow a session, a user, a network, or what lies on an item alone; it wins over every rule.
 
-    Users and networks are those that events name. Who a flagged session comes from is looked up in
-    the lake by `guardian batch` and at the end of a replay; known sessions are judged at once.
+    Users and networks are those that events name. Whom flagged sessions come from is looked up in
+    the lake: now, by `guardian allow look`, by `guardian batch` and at the end of a replay.
 
     Example: [bold]guardian allow add session 1436623 --reason "our price check" --for 30d[/]
     """
@@ -59,7 +59,39 @@ def add(
     with opened_store(settings) as store, store.begin() as connection:
         save_allowed(connection, AllowEntry(kind, value, reason.strip(), until))
         _judge(connection, settings)
+    if kind in (AllowKind.USER, AllowKind.NETWORK):
+        _look(settings)
     shared(context).screen.print(f"{kind} {value} is allowed until {_end(until)}.", markup=False)
+
+
+@allow_app.command("look")
+def look(
+    context: typer.Context,
+    every: Annotated[
+        str | None,
+        typer.Option(help="Again and again until Ctrl-C, so long apart: 30s, 5m."),
+    ] = None,
+) -> None:
+    """Look up in the lake whom flagged sessions come from, for entries of users and networks.
+
+    Entries that have expired since are judged by, too. Run it beside live detection with --every.
+
+    Example: [bold]guardian allow look --every 30s[/]
+    """
+    settings, notes = load_settings(), shared(context).notes
+    if every is None:
+        notes.print(f"{_look(settings)} sessions looked up.")
+        return
+    pause, stop = parse_duration(every).total_seconds(), stop_event()
+    while not stop.is_set():
+        try:
+            if found := _look(settings):
+                notes.print(f"{found} sessions looked up.")
+        except UsageError:
+            raise
+        except GuardianError as error:
+            notes.print(f"waiting: {error}", markup=False)
+        stop.wait(pause)
 
 
 @allow_app.command("list")
@@ -117,6 +149,18 @@ def _written(kind: AllowKind, value: str) -> str:
 
 def _end(until: datetime | None) -> str:
     return "it is removed" if until is None else str(plain(until))
+
+
+def _look(settings: Settings) -> int:
+    """Judge by the entries now in force and by who sessions come from; how many were looked up."""
+    from clickstream_guardian.cli.opening import opened
+    from clickstream_guardian.pipelines.clients import meet_clients
+    from clickstream_guardian.store.verdicts import judge_all
+
+    with opened(settings) as parts:
+        with parts.store.begin() as connection:
+            judge_all(connection, parts.detector.shadow_rules)
+        return meet_clients(parts.store, parts.engine, parts.detector.shadow_rules)
 
 
 def _judge(connection: Connection, settings: Settings) -> None:

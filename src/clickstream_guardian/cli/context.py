@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,3 +39,11 @@ class Shared:
 def shared(context: typer.Context) -> Shared:
     """The options given before the command."""
     return context.obj if isinstance(context.obj, Shared) else Shared()
+
+
+def stop_event() -> threading.Event:
+    """Set by Ctrl-C or SIGTERM, from now on."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

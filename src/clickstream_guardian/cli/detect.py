@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clickstream_guardian.cli.context import Shared, shared
+from clickstream_guardian.cli.context import Shared, shared, stop_event
 from clickstream_guardian.errors import UsageError
 from clickstream_guardian.settings import Settings, load_settings
 from clickstream_guardian.telemetry.log import Event, tell, tell_anomaly
@@ -93,9 +92,7 @@ def detect(
     settings = load_settings(
         spark_master=master, spark_checkpoint=checkpoint, metrics_port=metrics_port
     )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     registry = watching.metrics.registry
     with metrics_as_set(registry, settings, "guardian_detect") as address:
         if address is not None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clickstream_guardian.cli.context import Shared, shared
+from clickstream_guardian.cli.context import Shared, shared, stop_event
 from clickstream_guardian.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -91,9 +89,7 @@ def show_links(common: Shared, links: dict[str, str]) -> None:
 
 def wait_for_stop() -> None:
     """Wait for Ctrl-C or SIGTERM."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     while not stop.wait(0.5):
         continue
 

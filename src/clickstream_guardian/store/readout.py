@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 ANOMALIES = "anomalies"
 _SOURCES = {ANOMALIES: "anomaly_sessions"}
-_CLEANING = ("excluded_sessions", "restatements")
+_FURTHER = ("session_verdicts", "allow_list", "excluded_sessions", "restatements")
 _HIDDEN = ("fingerprint",)
 
 
 def read_tables(store: Store, metrics: Sequence[str]) -> Mapping[str, Callable[[], pa.Table]]:
     """A reader for ``anomalies``, and for each metric and ``popular_items``, raw and clean.
 
-    What each rule takes off is under ``<metric>_delta``; which sessions are left out, and what days
-    were before they were restated, is there too.
+    What each rule takes off is under ``<metric>_delta``. Verdicts, the allow-list, which sessions
+    are left out of days, and what days were before they were restated are there too.
     """
     shown = (*metrics, "popular_items")
     clean = (f"{name}_clean" for name in shown)
     deltas = (f"{name}_delta" for name in metrics)
-    names = dict.fromkeys((ANOMALIES, *shown, *clean, *deltas, *_CLEANING))
+    names = dict.fromkeys((ANOMALIES, *shown, *clean, *deltas, *_FURTHER))
     return {name: _reader(store, _SOURCES.get(name, name)) for name in names}
 
 
@@ -74,6 +74,7 @@ def _arrow_type(column: Column) -> pa.DataType:
     types = {
         "int8": pa.int64(),
         "int4": pa.int32(),
+        "float8": pa.float64(),
         "bool": pa.bool_(),
         "numeric": numeric,
         "timestamptz": pa.timestamp("us", "UTC"),
