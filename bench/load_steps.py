@@ -46,12 +46,14 @@ class Step:
         behind: seconds into the stream, and how many seconds behind it the engine was then.
         busy: share of a processor that each part took; of a thread pool it may be several.
         processor_ratio: share of all processors.
+        sent: share of the rate at which events really came; a producer may give out, too.
     """
 
     ages: list[float]
     behind: list[tuple[float, float]]
     busy: Mapping[str, float]
     processor_ratio: float
+    sent: float = 1.0
 
 
 Stepping = Callable[[int, float], Step]
@@ -164,7 +166,8 @@ def kafka() -> Iterator[Stepping]:
             with processors.looking():
                 ran = detect_kafka.stream(store, database, producer, rate, round(seconds))
             behind = [(moment, lag / rate) for moment, lag in ran.lags]
-            return Step(list(ran.latencies), behind, processors.busy, processors.ratio)
+            sent = seconds / (seconds + max(0.0, ran.producer_behind))
+            return Step(list(ran.latencies), behind, processors.busy, processors.ratio, sent)
 
         yield step
 
@@ -183,7 +186,8 @@ def spark() -> Iterator[Stepping]:
                 ran = detect_spark.stream(session, settings, rate, seconds)
             begun = ran.watch.first + detect_spark.WARM_SECONDS
             behind = [(at - begun, late) for at, late in ran.watch.behind if at >= begun]
-            return Step(ran.watch.latencies, behind, processors.busy, processors.ratio)
+            sent = ran.messages / ran.took / rate
+            return Step(ran.watch.latencies, behind, processors.busy, processors.ratio, sent)
 
         yield step
 

@@ -10,8 +10,8 @@ PostgreSQL; they need a running stack (`eval "$(guardian stack env)"`).
 A rate holds if 95 of 100 anomalies of the rules that tell at once (others wait for the close of
 their windows) are readable within 5 s of their crossing event, and if lag is flat: in the last
 quarter of the step the engine is at most a second further behind the stream than in the second,
-the first being its start. The rate is doubled until it does not hold; two more steps narrow it
-down.
+the first being its start; and if the producer keeps to it. The rate is doubled until it does not
+hold; two more steps narrow it down.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _LATENCY_SECONDS = 5.0
 _GROWTH_SECONDS = 1.0
 _BUSY = 0.9
 """Share of the time from which on something counts as given out."""
+_SENT = 0.98
+"""Share of the rate from which on it counts as sent."""
 _NARROWINGS = 2
 
 
@@ -37,6 +39,10 @@ def judged(step: Step, rate: int, seconds: float) -> dict[str, Any]:
     p50, p95 = np.percentile(step.ages, (50, 95)) if step.ages else (np.nan, np.inf)
     behind = _quarters(step, seconds)
     busiest = max(step.busy, key=lambda name: step.busy[name], default="nothing")
+    sent = step.sent >= _SENT
+    flat = behind[3] - behind[1] < _GROWTH_SECONDS
+    if not sent:
+        busiest = "producer"
     return {
         "rate": rate,
         "p50_seconds": round(float(p50), 2),
@@ -46,7 +52,8 @@ def judged(step: Step, rate: int, seconds: float) -> dict[str, Any]:
         "busy_ratio": dict(step.busy),
         "processor_ratio": round(step.processor_ratio, 2),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "holds": bool(behind[3] - behind[1] < _GROWTH_SECONDS and p95 < _LATENCY_SECONDS),
+        "sent_per_second": round(min(1.0, step.sent) * rate),
+        "holds": bool(sent and flat and p95 < _LATENCY_SECONDS),
         "gave_out": f"processors, most by {busiest}" if step.processor_ratio >= _BUSY else busiest,
     }
 

@@ -79,7 +79,7 @@ class Delivery:
         return Delivered(FILE, tries)
 
     def _write(self, message: Message) -> None:
-        row = asdict(message) | {"severity": message.severity.name.lower()}
+        row = asdict(message) | {"severity": message.severity.label}
         row["at"] = datetime.now(UTC).isoformat(timespec="seconds")
         with self._file.open("a") as out:
             out.write(json.dumps(row) + "\n")

@@ -155,7 +155,7 @@ class Watch:
         tell(
             Event.ALERT_TOLD,
             title=message.title,
-            severity=message.severity.name.lower(),
+            severity=message.severity.label,
             channel=done.channel,
             attempts=done.attempts,
         )
@@ -201,7 +201,7 @@ def _row(notice: Notice, now: datetime) -> AlertRow:
         str(concern.source),
         concern.about.rule,
         concern.about.key,
-        concern.severity.name.lower(),
+        concern.severity.label,
         str(notice.state),
         concern.summary,
         concern.count,

@@ -160,9 +160,7 @@ def list_rules(
         for rule in rules:
             typer.echo(json.dumps(_as_dict(rule)))
         return
-    rows = [
-        (r.name, r.version, r.severity.name.lower(), _when(r), _window(r), r.explain) for r in rules
-    ]
+    rows = [(r.name, r.version, r.severity.label, _when(r), _window(r), r.explain) for r in rules]
     columns = ["rule", "version#", "severity", "when", "window", "explanation"]
     shared(context).screen.print(table("Rules", columns, rows))
 
@@ -226,7 +224,7 @@ def _as_dict(rule: Rule) -> dict[str, Any]:
     return {
         "rule": rule.name,
         "version": rule.version,
-        "severity": rule.severity.name.lower(),
+        "severity": rule.severity.label,
         "key": rule.key,
         "events": rule.events,
         "window_seconds": rule.window.size_us / 1e6,

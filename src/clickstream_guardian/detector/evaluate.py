@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from clickstream_guardian.detector.due import NEVER_TOUCHED
-from clickstream_guardian.detector.evidence import WINDOW, Evidence, find_evidence
+from clickstream_guardian.detector.evidence import WINDOW, find_evidence
 from clickstream_guardian.detector.measures import condition
 from clickstream_guardian.detector.model import Anomaly, Sample, Status
 from clickstream_guardian.events.identity import anomaly_id, id_hex
@@ -133,21 +133,12 @@ def _with_evidence(
     """
     sessions = holding.select("session_id").unique()
     heads = folded.heads.join(sessions, on="session_id", how="semi")
-    found = _evidence(rule, holding, heads, shape, shape.head_size)
+    found = find_evidence(rule, holding, heads, shape.head_size, shape.sample_size)
     yield from found.of(holding)
     if len(found.crossing) < len(holding):
         missing = holding.join(found.crossing, on=WINDOW, how="anti")
         rows = pl.concat(folded.rows).join(sessions, on="session_id", how="semi")
-        yield from _evidence(rule, missing, rows, shape, len(rows)).of(missing)
-
-
-def _evidence(
-    rule: Rule, windows: pl.DataFrame, rows: pl.DataFrame, shape: Shape, limit: int
-) -> Evidence:
-    in_windows = _in_windows(rule, rows.lazy()).join(
-        windows.lazy().select(WINDOW), on=WINDOW, how="semi"
-    )
-    return find_evidence(rule, in_windows, limit, shape.sample_size)
+        yield from find_evidence(rule, missing, rows, len(rows), shape.sample_size).of(missing)
 
 
 def instant(micros: int) -> datetime:
@@ -184,11 +175,11 @@ def _anomaly(rule: Rule, row: Mapping[str, Any], sample: Sample, closed_us: int)
         anomaly_id=anomaly_id(rule.name, rule.version, row["session_id"], start),
         rule=rule.name,
         rule_version=rule.version,
-        severity=rule.severity.name.lower(),
+        severity=rule.severity.label,
         session_id=row["session_id"],
         window_start=instant(start),
         window_end=instant(start + rule.window.size_us),
-        thresholds={name: threshold.text for name, threshold in rule.when.items()},
+        thresholds=rule.thresholds,
         first_crossed_at=instant(row["crossed_at"]),
         crossed_event_id=id_hex(row["crossed_id"]),
         sample=sample,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from clickstream_guardian.detector.measures import crossings
 from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Sample
 from clickstream_guardian.detector.runs import Ints, Runs
-from clickstream_guardian.rules.model import OPERATORS, Count, Distinct, Rule
+from clickstream_guardian.rules.model import Rule
 
 WINDOW = ["session_id", "start"]
 
@@ -37,62 +37,60 @@ class Evidence:
             yield row, Sample(self.samples.slice(row["begin"], row["size"]))
 
 
-def find_evidence(rule: Rule, in_windows: pl.LazyFrame, limit: int, sample_size: int) -> Evidence:
+def find_evidence(
+    rule: Rule, windows: pl.DataFrame, rows: pl.DataFrame, limit: int, sample_size: int
+) -> Evidence:
     """The crossing and the sample of each window, looked for among its first ``limit`` events.
 
     Windows whose crossing lies further on are left out.
 
     Args:
         rule: what they have to meet.
-        in_windows: session_id, start, at, item_id, event_id; at least the first ``limit`` of each.
+        windows: session_id, start.
+        rows: distinct events of these sessions; at least the first ``limit`` of each window.
         limit: see above.
         sample_size: most events of a sample.
     """
-    events = in_windows.sort(*WINDOW, "at", "event_id").collect()
-    windows = Runs.of(events, *WINDOW)
-    is_first = windows.rank <= limit
-    if not is_first.all():
-        events, windows = events.filter(is_first), windows.first(limit)
-    crossed = _crossings(rule, events, windows)
+    ordered = rows.sort("session_id", "at", "event_id")
+    windows, begin, end = _spans(windows, ordered, rule.window.size_us)
+    lengths = np.minimum(end - begin, limit)
+    runs = Runs(np.cumsum(lengths) - lengths, lengths)
+    events = ordered.select(SAMPLE_SCHEMA.keys())[runs.spread(begin) + runs.rank - 1]
+    crossed = crossings(rule.measures, rule.when, events, runs)
     has_crossed = crossed >= 0
-    sizes = np.minimum(windows.lengths, sample_size)[has_crossed]
-    sampled = np.flatnonzero((windows.rank <= sample_size) & windows.spread(has_crossed))
-    crossing = events[crossed[has_crossed]].select(*WINDOW, crossed_at="at", crossed_id="event_id")
-    return Evidence(
-        crossing.with_columns(
-            begin=pl.Series(np.cumsum(sizes) - sizes), size=pl.Series(sizes, dtype=pl.Int64)
-        ),
-        events.select(SAMPLE_SCHEMA.keys())[sampled],
+    sizes = np.minimum(runs.lengths, sample_size)[has_crossed]
+    sampled = np.flatnonzero((runs.rank <= sample_size) & runs.spread(has_crossed))
+    found = events[crossed[has_crossed]]
+    crossing = windows.filter(pl.Series(has_crossed)).select(
+        *WINDOW,
+        crossed_at=found["at"],
+        crossed_id=found["event_id"],
+        begin=pl.Series(np.cumsum(sizes) - sizes),
+        size=pl.Series(sizes, dtype=pl.Int64),
     )
+    return Evidence(crossing, events[sampled])
 
 
-def _crossings(rule: Rule, events: pl.DataFrame, windows: Runs) -> Ints:
-    """Per window the row of the first event with which the condition holds, -1 where none does."""
-    measured = _prefix_measures(rule, events, windows)
-    holds = np.ones(len(events), dtype=np.bool_)
-    for name, threshold in rule.when.items():
-        holds &= OPERATORS[threshold.operator](measured[name], threshold.value)  # type: ignore[arg-type]
-    rows = np.flatnonzero(holds)
-    numbers, first = np.unique(
-        windows.spread(np.arange(len(windows.starts)))[rows], return_index=True
+def _spans(
+    windows: pl.DataFrame, ordered: pl.DataFrame, size_us: int
+) -> tuple[pl.DataFrame, Ints, Ints]:
+    """The windows whose session has rows, and of each the first of its rows and the one behind.
+
+    A session's number and the time since the first row are packed into 64 bits, whose order is that
+    of the rows.
+    """
+    sessions = Runs.of(ordered, "session_id")
+    named = ordered.select("session_id")[sessions.starts].with_row_index("number")
+    known = windows.join(named, on="session_id", maintain_order="left")
+    at = ordered["at"].to_numpy()
+    first_us = at.min() if len(at) else 0
+    span = int(at.max() - first_us) + 1 if len(at) else 1
+    bits = span.bit_length()
+    keys = (sessions.spread(np.arange(len(sessions.starts))) << bits) + (at - first_us)
+    session = known["number"].to_numpy().astype(np.int64) << bits
+    since = known["start"].to_numpy() - first_us
+    begin, end = (
+        np.searchsorted(keys, session + np.clip(moment, 0, span))
+        for moment in (since, since + size_us)
     )
-    crossed = np.full(len(windows.starts), -1, dtype=np.int64)
-    crossed[numbers] = rows[first]
-    return crossed
-
-
-def _prefix_measures(
-    rule: Rule, events: pl.DataFrame, windows: Runs
-) -> dict[str, npt.NDArray[Any]]:
-    """Every measure on the window's events up to and including each row."""
-    measured: dict[str, npt.NDArray[Any]] = {}
-    for name, measure in rule.measures.items():
-        if isinstance(measure, Count):
-            measured[name] = windows.rank
-        elif isinstance(measure, Distinct):
-            value = pl.struct(*WINDOW, measure.field).is_first_distinct()
-            seen = np.cumsum(events.select(value).to_series().to_numpy())
-            measured[name] = seen - windows.spread(seen[windows.starts] - 1)
-        else:
-            measured[name] = measured[measure.numerator] / measured[measure.denominator]  # type: ignore[union-attr]
-    return measured
+    return known, begin, end

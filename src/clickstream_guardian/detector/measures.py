@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from clickstream_guardian.detector.runs import Ints, Runs
 from clickstream_guardian.rules.model import (
     OPERATORS,
     Count,
@@ -76,34 +78,87 @@ def condition(when: Mapping[str, Threshold]) -> pl.Expr:
     )
 
 
-def crossing(
+def crossings(
     measures: Mapping[str, Measure],
     when: Mapping[str, Threshold],
-    at: npt.ArrayLike,
-    items: Sequence[str],
-) -> int:
-    """Index of the first event with which the condition held on the events up to it.
+    events: pl.DataFrame,
+    windows: Runs,
+) -> Ints:
+    """Per window the row of the first event with which the condition held on the events up to it.
 
     Args:
         measures: the measures.
-        when: their thresholds; they hold on all the events.
-        at: event times of the window in order.
-        items: their items.
+        when: their thresholds.
+        events: item_id and at; window after window, each in order.
+        windows: which rows are a window's.
+
+    Returns:
+        Rows of ``events``; -1 for a window in which the condition never held.
     """
-    times = np.asarray(at, dtype=np.int64)
-    known: dict[str, np.ndarray] = {}
-    for name, measure in measures.items():
-        if not isinstance(measure, Gap):
-            known[name] = _so_far(measure, known, items)
-    slow = [name for name, measure in measures.items() if _on_gaps(measure, measures)]
-    fast = [name for name in when if name not in slow]
-    met = np.ones(len(items), dtype=bool)
-    for name in fast:
+    known = _so_far(measures, events, windows)
+    met = np.ones(len(events), dtype=np.bool_)
+    for name in when.keys() & known.keys():
         met &= np.asarray(OPERATORS[when[name].operator](known[name], when[name].value))  # type: ignore[arg-type]
-    for index in np.flatnonzero(met):
-        if _gaps_hold(measures, when, slow, times[: index + 1]):
-            return int(index)
-    return len(items) - 1
+    rows = np.flatnonzero(met)
+    if not when.keys() <= known.keys():
+        rows = _where_gaps_hold(measures, when, events["at"].to_numpy(), windows, rows)
+    numbers, first = np.unique(
+        windows.spread(np.arange(len(windows.starts)))[rows], return_index=True
+    )
+    crossed = np.full(len(windows.starts), -1, dtype=np.int64)
+    crossed[numbers] = rows[first]
+    return crossed
+
+
+def _so_far(
+    measures: Mapping[str, Measure], events: pl.DataFrame, windows: Runs
+) -> dict[str, npt.NDArray[Any]]:
+    """Measures on the window's events up to each row; those of gaps are left out."""
+    known: dict[str, npt.NDArray[Any]] = {}
+    for name, measure in measures.items():
+        if isinstance(measure, Count):
+            known[name] = windows.rank
+        elif isinstance(measure, Ratio):
+            if measure.numerator in known:
+                known[name] = known[measure.numerator] / known[measure.denominator]
+        elif not isinstance(measure, Gap):
+            counted = np.cumsum(_marks(measure, events, windows))
+            known[name] = counted - windows.spread(np.append(0, counted)[windows.starts])
+    return known
+
+
+def _marks(measure: Measure, events: pl.DataFrame, windows: Runs) -> npt.NDArray[np.bool_]:
+    """The rows that a measure counts."""
+    item = events["item_id"]
+    if isinstance(measure, Distinct):
+        number = pl.Series(windows.spread(np.arange(len(windows.starts), dtype=np.uint32)))
+        firsts = pl.struct(number.alias("window"), item).is_first_distinct()
+        return pl.select(firsts).to_series().to_numpy()
+    assert isinstance(measure, Steps)
+    before = item.shift()
+    step = item > before if measure.kind == "up" else item != before
+    marks = step.fill_null(value=False).to_numpy().copy()
+    marks[windows.starts] = False
+    return marks
+
+
+def _where_gaps_hold(
+    measures: Mapping[str, Measure],
+    when: Mapping[str, Threshold],
+    at: Ints,
+    windows: Runs,
+    rows: Ints,
+) -> Ints:
+    """Of the given rows the first of each window up to which the gaps hold too."""
+    slow = [name for name, measure in measures.items() if _on_gaps(measure, measures)]
+    bounds = np.searchsorted(rows, windows.starts)
+    found = []
+    for start, those in zip(windows.starts, np.split(rows, bounds[1:]), strict=True):
+        for row in those:
+            if _gaps_hold(measures, when, slow, at[start : row + 1]):
+                found.append(row)
+                break
+    return np.array(found, dtype=np.int64)
 
 
 def _on_gaps(measure: Measure, measures: Mapping[str, Measure]) -> bool:
@@ -112,35 +167,12 @@ def _on_gaps(measure: Measure, measures: Mapping[str, Measure]) -> bool:
     return isinstance(measure, Gap)
 
 
-def _so_far(measure: Measure, known: Mapping[str, np.ndarray], items: Sequence[str]) -> np.ndarray:
-    """A measure on every beginning of the window."""
-    if isinstance(measure, Count):
-        return np.arange(1, len(items) + 1)
-    if isinstance(measure, Ratio):
-        if measure.numerator not in known:
-            return np.zeros(len(items))
-        return np.asarray(known[measure.numerator] / known[measure.denominator])
-    seen: set[str] = set()
-    marks = np.zeros(len(items), dtype=np.int64)
-    for place, item in enumerate(items):
-        if isinstance(measure, Distinct):
-            marks[place] = item not in seen
-            seen.add(item)
-        elif place:
-            before = items[place - 1]
-            up = isinstance(measure, Steps) and measure.kind == "up"
-            marks[place] = item > before if up else item != before
-    return np.cumsum(marks)
-
-
 def _gaps_hold(
     measures: Mapping[str, Measure],
     when: Mapping[str, Threshold],
     slow: Sequence[str],
-    times: np.ndarray,
+    times: Ints,
 ) -> bool:
-    if not slow:
-        return True
     gaps = np.sort(np.diff(times))
     if not len(gaps):
         return False

@@ -18,10 +18,10 @@ import polars as pl
 from clickstream_guardian.detector.crowd import blamed_sessions
 from clickstream_guardian.detector.evaluate import explanation, instant
 from clickstream_guardian.detector.lateness import NEVER
-from clickstream_guardian.detector.measures import condition, crossing, measured
+from clickstream_guardian.detector.measures import condition, crossings, measured
 from clickstream_guardian.detector.model import SAMPLE_SCHEMA, Anomaly, Sample, Status
 from clickstream_guardian.detector.packed import rows_of_busy_sessions
-from clickstream_guardian.detector.runs import Runs
+from clickstream_guardian.detector.runs import Ints, Runs
 from clickstream_guardian.detector.state import Chunk
 from clickstream_guardian.detector.windows import distinct_events, in_windows
 from clickstream_guardian.events.identity import SEPARATOR, anomaly_id, id_hex
@@ -177,7 +177,9 @@ def _anomalies(rule: Rule, log: WholeLog, due: np.ndarray, sample: int) -> Itera
         *_WINDOW, "at", "event_id"
     )
     runs = Runs.of(chosen, *_WINDOW)
-    contents = _Contents(chosen, runs, sample)
+    said = rule.members if rule.members is not None else rule
+    crossed = crossings(said.measures, said.when, chosen, runs)
+    contents = _Contents(chosen, runs, crossed, sample)
     windows = chosen[runs.starts].select(_WINDOW).with_row_index("place")
     for row in held.join(windows, on=_WINDOW).sort(*_WINDOW, "key").iter_rows(named=True):
         yield _anomaly(rule, row, contents)
@@ -191,14 +193,14 @@ class _Contents:
     Args:
         events: see above.
         windows: which of them are a window's.
+        crossed: the row with which each window crossed.
         sample: events of a window kept as evidence.
     """
 
-    def __init__(self, events: pl.DataFrame, windows: Runs, sample: int) -> None:
-        self.at = events["at"].to_numpy()
-        self.items = events["item_id"].to_list()
-        self.ids = events["event_id"]
-        self.windows = windows
+    def __init__(self, events: pl.DataFrame, windows: Runs, crossed: Ints, sample: int) -> None:
+        self.sizes = windows.lengths.tolist()
+        self.crossed_at = events["at"].gather(crossed).to_list()
+        self.crossed_id = events["event_id"].gather(crossed).to_list()
         self._sampled = windows.first(sample)
         self._samples = events.select(SAMPLE_SCHEMA.keys()).filter(windows.rank <= sample)
 
@@ -209,26 +211,22 @@ class _Contents:
 
 def _anomaly(rule: Rule, row: Mapping[str, Any], contents: _Contents) -> Anomaly:
     session_id, start, place = row["session_id"], row["start"], row["place"]
-    begin, size = int(contents.windows.starts[place]), int(contents.windows.lengths[place])
-    at, items = contents.at[begin : begin + size], contents.items[begin : begin + size]
-    said = rule.members if rule.members is not None else rule
-    crossed = crossing(said.measures, said.when, at, items)
     measures = {name: row[name] for name in rule.measures}
     named = session_id if rule.members is None else f"{row['key']}{SEPARATOR}{session_id}"
     return Anomaly(
         anomaly_id=anomaly_id(rule.name, rule.version, named, start),
         rule=rule.name,
         rule_version=rule.version,
-        severity=rule.severity.name.lower(),
+        severity=rule.severity.label,
         session_id=session_id,
         window_start=instant(start),
         window_end=instant(start + rule.window.size_us),
         status=Status.FINAL,
         measures=measures,
-        thresholds={name: threshold.text for name, threshold in rule.when.items()},
-        event_count=size,
-        first_crossed_at=instant(int(at[crossed])),
-        crossed_event_id=id_hex(contents.ids[begin + crossed]),
+        thresholds=rule.thresholds,
+        event_count=contents.sizes[place],
+        first_crossed_at=instant(contents.crossed_at[place]),
+        crossed_event_id=id_hex(contents.crossed_id[place]),
         explanation=explanation(rule, measures, row["key"]),
         sample=contents.sample(place),
     )

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -23,6 +24,11 @@ class Severity(IntEnum):
     MEDIUM = 2
     HIGH = 3
     CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """As it is written."""
+        return self.name.lower()
 
 
 class Mode(StrEnum):
@@ -154,6 +160,11 @@ class Rule:
     mode: Mode = Mode.ENFORCE
     cooldown_us: int = 0
     about: str = ""
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, str]:
+        """The thresholds in words, by measure."""
+        return {name: threshold.text for name, threshold in self.when.items()}
 
     @property
     def at_close(self) -> bool:

@@ -168,7 +168,7 @@ def _section(rule: Rule, row: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"## {rule.name}"
     yield ""
     yield (
-        f"Version {rule.version}, severity **{rule.severity.name.lower()}**, mode {rule.mode}. "
+        f"Version {rule.version}, severity **{rule.severity.label}**, mode {rule.mode}. "
         f"Fires when {when} among the {rule.events}s of {_KEYS[rule.key]} in "
         f"{_window(rule.window)}.{_blame(rule)}"
     )
