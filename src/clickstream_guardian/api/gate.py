@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clickstream_guardian.api.problems import problem
+from clickstream_guardian.api.spare import KEPT_SECONDS as SPARE_SECONDS
 from clickstream_guardian.store.keys import hash_key, live_keys
 from clickstream_guardian.store.read import BusyError, Reader, SlowQueryError, UnreachableError
 
@@ -20,6 +21,7 @@ KEPT_SECONDS = 5.0
 """How long the list of keys is trusted: a revoked key works no longer than this."""
 
 _LOOK_AGAIN_SECONDS = 0.5  # after an unknown key, which may be a new one
+_AWAY_SECONDS = KEPT_SECONDS + SPARE_SECONDS
 OPEN_PATHS = frozenset({"/", "/health", "/health/ready", "/openapi.json"})
 
 Clock = Callable[[], float]
@@ -45,14 +47,18 @@ class TokenBucket:
 
 
 class KeyRing:
-    """The keys that work, read from the database every few seconds."""
+    """The keys that work, read from the database every few seconds.
+
+    While it is away, keys that worked when they were last read still do for as long as there may be
+    answers to give: it is where a key would be revoked, too.
+    """
 
     def __init__(self, reader: Reader, clock: Clock = time.monotonic) -> None:
         self._reader = reader
         self._clock = clock
         self._hashes: dict[str, bytes] = {}
         self._read_at = -math.inf
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def owner(self, secret: str) -> str | None:
         """The id of the key; None if it does not work.
@@ -61,21 +67,36 @@ class KeyRing:
             BusyError, SlowQueryError, UnreachableError: the keys could not be read.
         """
         key_id = secret.split("_")[1] if secret.count("_") >= 2 else ""
-        known = key_id in self._hashes
-        await self._refresh(KEPT_SECONDS if known else _LOOK_AGAIN_SECONDS)
-        stored = self._hashes.get(key_id)
-        if stored is None or not hmac.compare_digest(stored, hash_key(secret)):
-            return None
-        return key_id
+        works = self._works(key_id, secret)
+        if self._age >= (KEPT_SECONDS if works else _LOOK_AGAIN_SECONDS):
+            try:
+                await self._read()
+            except (SlowQueryError, UnreachableError):
+                if not works or self._age >= _AWAY_SECONDS:
+                    raise
+            works = self._works(key_id, secret)
+        return key_id if works else None
 
-    async def _refresh(self, age: float) -> None:
-        if self._clock() - self._read_at < age:
-            return
-        async with self._reading:
-            if self._clock() - self._read_at < age:
-                return
+    @property
+    def _age(self) -> float:
+        return self._clock() - self._read_at
+
+    def _works(self, key_id: str, secret: str) -> bool:
+        stored = self._hashes.get(key_id)
+        return stored is not None and hmac.compare_digest(stored, hash_key(secret))
+
+    async def _read(self) -> None:
+        """Read once for all who ask meanwhile: none waits for more than one reading."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_now())
+        await asyncio.shield(self._reading)
+
+    async def _read_now(self) -> None:
+        try:
             self._hashes = dict(await self._reader.rows(live_keys()))
             self._read_at = self._clock()
+        finally:
+            self._reading = None
 
 
 class Gate:

@@ -30,7 +30,8 @@ is at `/openapi.json` (OpenAPI 3.1).
   later computed one may be kept for five minutes: it only changes by late events.
 - **Keys** are needed as soon as the API binds an address that others can reach:
   `Authorization: Bearer KEY`. `guardian keys create|list|revoke` manages them; a revoked key stops
-  within {KEPT_SECONDS:g} s. Each key has a rate of its own.
+  within {KEPT_SECONDS:g} s. While the database is away, where it would be revoked, a key that
+  worked goes on for as long as answers are repeated. Each key has a rate of its own.
 - **Busy, or without its database.** Past its connections and those who may wait for one, the API
   answers 503 with `Retry-After`; it never lets a caller hang. A question that it answered within
   the last {SPARE_SECONDS:g} s is answered by the same again, marked by `Age` and

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,9 +13,10 @@ from starlette.testclient import TestClient
 from clickstream_guardian.api import gate
 from clickstream_guardian.api.app import create_app
 from clickstream_guardian.api.config import ApiConfig
-from clickstream_guardian.api.gate import TokenBucket
+from clickstream_guardian.api.gate import KeyRing, TokenBucket
 from clickstream_guardian.store import Store
-from clickstream_guardian.store.keys import create_key, revoke_key
+from clickstream_guardian.store.keys import create_key, hash_key, revoke_key
+from clickstream_guardian.store.read import Reader, UnreachableError
 
 
 @pytest.fixture
@@ -121,3 +124,48 @@ def test_keys_that_cannot_be_read_are_no_reason_to_open() -> None:
     with TestClient(create_app(ApiConfig(away, keys_required=True))) as client:
         answer = client.get("/anomalies", headers=bearer("gk_00000000_x"))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+class Keys:
+    """The store of keys as its reader sees it."""
+
+    def __init__(self) -> None:
+        self.hashes = {"1": hash_key("gk_1_x")}
+        self.error: Exception | None = None
+        self.reads = 0
+
+    async def rows(self, _query: object) -> list[tuple[str, bytes]]:
+        self.reads += 1
+        await asyncio.sleep(0.01)
+        if self.error is not None:
+            raise self.error
+        return list(self.hashes.items())
+
+
+def test_while_the_database_is_away_a_key_that_worked_goes_on_for_a_while() -> None:
+    keys, now = Keys(), 0.0
+    ring = KeyRing(cast("Reader", keys), lambda: now)
+    assert asyncio.run(ring.owner("gk_1_x")) == "1"
+    keys.error, now = UnreachableError("away"), 60.0
+    assert asyncio.run(ring.owner("gk_1_x")) == "1"
+    with pytest.raises(UnreachableError):
+        asyncio.run(ring.owner("gk_1_y"))
+    now = 65.0
+    with pytest.raises(UnreachableError):
+        asyncio.run(ring.owner("gk_1_x"))
+    keys.error, keys.hashes = None, {}
+    assert asyncio.run(ring.owner("gk_1_x")) is None
+
+
+def test_nobody_waits_for_more_than_one_reading_of_the_keys() -> None:
+    keys = Keys()
+    keys.error = UnreachableError("away")
+    ring = KeyRing(cast("Reader", keys))
+
+    async def ask() -> list[str | BaseException | None]:
+        answers = [ring.owner("gk_1_x") for _ in range(50)]
+        return await asyncio.gather(*answers, return_exceptions=True)
+
+    found = asyncio.run(ask())
+    assert all(isinstance(one, UnreachableError) for one in found)
+    assert keys.reads == 1
