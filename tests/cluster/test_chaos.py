@@ -12,7 +12,7 @@ from clickstream_guardian.chaos.report import write_report
 from tests.cluster.world import World
 
 
-@pytest.mark.parametrize("number", [1, 2, 4, 5, 10])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7, 10])
 def test_a_failure_under_load_loses_doubles_and_spoils_nothing(
     world: World, tmp_path: Path, number: int
 ) -> None:
