@@ -47,11 +47,15 @@ def generated_days(folder: Path) -> pl.DataFrame:
 
 
 def dense(
-    count: int, rate: float, hot_share: float, hot_sessions: int, seed: int = 1
+    count: int, rate: float, hot_share: float, hot_sessions: int, seed: int = 1, start_us: int = 0
 ) -> pl.DataFrame:
-    """A live-looking stream: sessions of about 150 s that come and go, some of them hot."""
+    """A live-looking stream: sessions of about 150 s that come and go, some of them hot.
+
+    ``start_us`` is into the stream, where this is a part of it.
+    """
     chance = np.random.default_rng(seed)
     at = np.sort((chance.random(count) * count / rate * 1e6).astype(np.int64) // 1000 * 1000)
+    at += start_us
     alive = max(1, int(rate * 150 / 3.57))
     session = at // 500_000_000 * alive + chance.integers(0, alive, count)
     hot = chance.random(count) < hot_share

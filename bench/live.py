@@ -93,14 +93,19 @@ def _processor_seconds() -> dict[str, float]:
 
 def write_stream(path: Path, events: pl.DataFrame) -> int:
     """The stream as a file with given ids; the first event's time in microseconds."""
-    events.select(
+    as_lines(events).write_csv(path, include_header=False)
+    return int(events["occurred_at"].to_physical()[0])
+
+
+def as_lines(events: pl.DataFrame) -> pl.DataFrame:
+    """The columns of a file with given ids."""
+    return events.select(
         "session_id",
         pl.col("occurred_at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
         "item_id",
         pl.lit("0"),
         pl.col("event_id").cast(pl.String),
-    ).write_csv(path, include_header=False)
-    return int(events["occurred_at"].to_physical()[0])
+    )
 
 
 def stream(events: pl.DataFrame, config: DetectorConfig) -> Stopwatch:

@@ -28,12 +28,13 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.core import dense
-from bench.live import write_stream
+from bench.live import as_lines
 from bench.machine import write
 from clickstream_guardian.chaos.load import COMMAND
 
 _MOST_LOOKS = 120
 _GROWTH = 1.1
+_PART = 3_000_000
 _GROWING = {"events", "data_files", "metadata_files"}
 """What has to grow with the data and the commits."""
 _STREAMED = "guardian_replay_events_total"
@@ -52,8 +53,7 @@ def soak(events_per_second: int, seconds: float, speed: float) -> dict[str, Any]
     process: subprocess.Popen[bytes] | None = None
     try:
         clicks = folder / "clicks.dat"
-        count, in_its_time = int(events_per_second * seconds), events_per_second / speed
-        write_stream(clicks, dense(count, in_its_time, 0.02, 2))
+        _write(clicks, int(events_per_second * seconds), events_per_second / speed)
         home, port = folder / "home", _free_port()
         process = _start(home, port, clicks, speed)
         looks = _watch(process, home, port, pause=max(1.0, seconds / _MOST_LOOKS))
@@ -65,6 +65,15 @@ def soak(events_per_second: int, seconds: float, speed: float) -> dict[str, Any]
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
     return verdict(looks)
+
+
+def _write(clicks: Path, count: int, rate: float) -> None:
+    """The stream in parts, since all of it need not fit into memory."""
+    with clicks.open("wb") as file:
+        for first in range(0, count, _PART):
+            size, start_us = min(_PART, count - first), int(first / rate * 1e6)
+            events = dense(size, rate, 0.02, 2, seed=first, start_us=start_us)
+            as_lines(events).write_csv(file, include_header=False)
 
 
 def _start(home: Path, port: int, clicks: Path, speed: float) -> subprocess.Popen[bytes]:
