@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -79,7 +79,7 @@ def paths(count: int, seed: int = 1) -> list[str]:
     def at() -> str:
         return f"{day()}T{chance.randrange(24):02}:{chance.randrange(60):02}:00Z"
 
-    made = {
+    made: dict[str, Callable[[], str]] = {
         "/anomalies": lambda: f"/anomalies?until={at()}",
         "/anomalies by rule": lambda: f"/anomalies?rule=BOT_LIKE&until={at()}",
         "/anomalies by severity": lambda: f"/anomalies?severity=high&since={day()}",
@@ -211,10 +211,16 @@ def hold(url: str, api: psutil.Process, rate: float, seconds: float) -> Measured
     api_cpu, database_cpu, generator_cpu = used.used()
     found = sorted(load.seconds)
     count = max(1, len(found))
+
+    def at(share: float) -> float:
+        return round(found[int(len(found) * share)] * 1000, 1)
+
     return Measured(
         rate,
         round(len(found) / took, 1),
-        *(round(found[int(len(found) * share)] * 1000, 1) for share in (0.5, 0.95, 0.99)),
+        p50=at(0.5),
+        p95=at(0.95),
+        p99=at(0.99),
         longest=round(found[-1] * 1000, 1),
         problems=round(rate * seconds) - load.statuses[200],
         bytes_per_answer=load.bytes // count,

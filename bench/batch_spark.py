@@ -56,7 +56,8 @@ def spilled_mib() -> int:
     context = session.sparkContext
     url = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/stages"
     stages = httpx.get(url, timeout=30).json()
-    return sum(one["memoryBytesSpilled"] + one["diskBytesSpilled"] for one in stages) >> 20
+    spilled = sum(one["memoryBytesSpilled"] + one["diskBytesSpilled"] for one in stages)
+    return int(spilled) >> 20
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Stopwatch:
 def _processor_seconds() -> dict[str, float]:
     """Processor seconds of this process so far, by the name of the thread; libraries' as one."""
     names = {thread.native_id: thread.name.partition("_")[0] for thread in threading.enumerate()}
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for one in psutil.Process().threads():
         found[names.get(one.id, "libraries")] += one.user_time + one.system_time
     return dict(found)

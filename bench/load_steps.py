@@ -20,12 +20,8 @@ import psutil
 from bench.core import CATALOGUE, dense
 from bench.live import stream
 
-_THREADS = {
-    "MainThread": "judging",
-    "Thread-1 ": "reading",
-    "libraries": "libraries' threads",
-}
-"""What the threads of a replay do; two of them are named by it."""
+_THREADS = {"MainThread": "judging", "libraries": "libraries' threads"}
+"""What threads of a replay do; the others are named by it."""
 _PROCESSES = {
     "kafka.Kafka": "brokers",
     "bench.paced": "producer",

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +52,7 @@ def _events(
 ) -> DataFrame:
     url = settings.registry_url
 
-    def decode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def decode(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         decoder = ColumnDecoder(CLICK, SchemaRegistry(url).by_id)
         for batch in batches:
             given = Messages(

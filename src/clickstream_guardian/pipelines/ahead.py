@@ -13,11 +13,14 @@ _END = object()
 
 
 @contextmanager
-def ahead(items: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
-    """Iterate ``items`` with at most ``depth`` made in advance; errors arise where they belong."""
+def ahead(items: Iterator[T], depth: int, name: str) -> Iterator[Iterator[T]]:
+    """Iterate ``items`` with at most ``depth`` made in advance; errors arise where they belong.
+
+    ``name`` is the thread's, for whoever looks at where the time goes.
+    """
     made: queue.Queue[object] = queue.Queue(maxsize=depth)
     stop = threading.Event()
-    thread = threading.Thread(target=_produce, args=(items, made, stop), daemon=True)
+    thread = threading.Thread(target=_produce, args=(items, made, stop), name=name, daemon=True)
     thread.start()
     try:
         yield _consume(made)

@@ -231,8 +231,8 @@ def _run(
     clock = files[0].spool.folder / "clock.json"
     with ExitStack() as stack:
         stack.enter_context(_pausable(pace, clock))
-        slices = stack.enter_context(ahead(batches(files, start), 1))
-        stream = stack.enter_context(ahead(pace.paced(slices, clock), _BATCHES_AHEAD))
+        slices = stack.enter_context(ahead(batches(files, start), 1, "reading"))
+        stream = stack.enter_context(ahead(pace.paced(slices, clock), _BATCHES_AHEAD, "pacing"))
         land = stack.enter_context(
             behind(partial(_land, parts, lander, pace), attrgetter("rows"), _ROWS_BEHIND, "landing")
         )

@@ -125,7 +125,7 @@ class DuckDbEngine:
         work = self._cut(days)
         workers = min(self.limits.threads, len(work))
         self._prepare(workers)
-        pool = ThreadPoolExecutor(workers)
+        pool = ThreadPoolExecutor(workers, "days")
         ahead: deque[Future[ComputedDays]] = deque()
         try:
             for part in work:
