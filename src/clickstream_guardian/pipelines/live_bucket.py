@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import numpy as np
 import polars as pl
 
 from clickstream_guardian.detector.advance import Arrival
-from clickstream_guardian.detector.lateness import ALWAYS, NEVER
 from clickstream_guardian.detector.model import Anomaly
 from clickstream_guardian.detector.state import PartitionKey
 from clickstream_guardian.events.identity import id_hex
-from clickstream_guardian.pipelines.judge import NO_EVENTS, Judge, Judged, to_instant
+from clickstream_guardian.pipelines.judge import NO_EVENTS, Judge, Judged
+from clickstream_guardian.pipelines.progress import Meter, Seen
 from clickstream_guardian.sources.kafka.columns import DecodedColumns, Messages
-from clickstream_guardian.store.snapshots import BucketProgress, LogEnd
-
-_RATE_SECONDS = 10.0
-_STEPS_KEPT = 200
+from clickstream_guardian.store.snapshots import BucketProgress
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class Found:
     def saved(self, at: float) -> None:
         """It is in the database, since then by the monotonic clock."""
         self.bucket.judge.saved(self.judged)
-        self.bucket.steps.append(at - self.started)
+        self.bucket.meter.steps.append(at - self.started)
 
 
 @dataclass
@@ -94,16 +90,14 @@ class Bucket:
     Attributes:
         progress: after the last step, whether it is saved yet or not.
         heard: when each partition last had a message, by the monotonic clock.
-        rate: when and how many messages were judged lately.
-        steps: seconds from reading to saved, of the last steps.
+        meter: its pace.
     """
 
     number: int
     judge: Judge
     progress: BucketProgress
     heard: dict[PartitionKey, float]
-    rate: deque[tuple[float, int]] = field(default_factory=deque)
-    steps: deque[float] = field(default_factory=lambda: deque(maxlen=_STEPS_KEPT))
+    meter: Meter = field(default_factory=Meter)
 
     def step(self, parts: Mapping[PartitionKey, Part], log: LogView) -> Found | None:
         """Judge what has come; None where nothing has, and no window closes in silence."""
@@ -113,13 +107,13 @@ class Bucket:
             return None
         judged = self.judge.step(arrivals)
         late = tuple(self._late(parts, judged))
-        self.progress = self._progress(parts, len(late), log)
+        seen = self._seen(parts, len(late), log)
+        self.progress = self.meter.after(self.progress, seen, log.now)
         return Found(self, judged, late, self.progress, log.now)
 
     def idle(self, now: float) -> BucketProgress:
         """The progress while nothing comes."""
-        rate = messages_per_second(self.rate, now, 0)
-        self.progress = replace(self.progress, events_per_second=rate)
+        self.progress = self.meter.idle(self.progress, now)
         return self.progress
 
     def _arrivals(self, parts: Mapping[PartitionKey, Part], log: LogView) -> Iterator[Arrival]:
@@ -151,39 +145,15 @@ class Bucket:
             for number, value in zip(ids, values, strict=True):
                 yield id_hex(number), value
 
-    def _progress(
-        self, parts: Mapping[PartitionKey, Part], late: int, log: LogView
-    ) -> BucketProgress:
+    def _seen(self, parts: Mapping[PartitionKey, Part], late: int, log: LogView) -> Seen:
         new = [part.since(self.judge.judged_before(key)) for key, part in parts.items()]
-        reasons = sum((reasons for _, reasons in new), Counter[str]())
-        stands = {key: one.next_offset for key, one in self.judge.partitions.items()}
-        ends = {key: max(log.ends.get(key, 0), at) for key, at in stands.items()}
-        return replace(
-            self.progress,
-            messages=self.progress.messages + sum(count for count, _ in new),
-            rejected_by_reason=dict(Counter(self.progress.rejected_by_reason) + reasons),
-            late=self.progress.late + late,
-            events_per_second=messages_per_second(
-                self.rate, log.now, sum(len(part.messages.offsets) for part in parts.values())
-            ),
-            watermark_at=written_instant(self.judge.watermark_us),
+        return Seen(
+            read=sum(len(part.messages.offsets) for part in parts.values()),
+            messages=sum(count for count, _ in new),
+            rejected=sum((reasons for _, reasons in new), Counter[str]()),
+            late=late,
+            watermark_us=self.judge.watermark_us,
             state_rows=self.judge.log_size,
-            step_seconds=float(np.quantile(self.steps, 0.9)) if self.steps else 0.0,
-            lag=sum(ends[key] - at for key, at in stands.items()),
-            ends=[LogEnd(*key, end) for key, end in ends.items()],
+            stands={key: one.next_offset for key, one in self.judge.partitions.items()},
+            ends=log.ends,
         )
-
-
-def messages_per_second(seen: deque[tuple[float, int]], now: float, count: int) -> float:
-    """Messages a second over the last while."""
-    seen.append((now, count))
-    while now - seen[0][0] > _RATE_SECONDS:
-        seen.popleft()
-    span = now - seen[0][0]
-    return sum(number for _, number in list(seen)[1:]) / span if span > 0 else 0.0
-
-
-def written_instant(at_us: int) -> str | None:
-    """A watermark as ISO 8601 in UTC; None before the first event and after the last."""
-    at = None if at_us in (NEVER, ALWAYS) else to_instant(at_us)
-    return at.isoformat().replace("+00:00", "Z") if at else None

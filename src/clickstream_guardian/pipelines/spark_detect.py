@@ -17,13 +17,11 @@ import pickle
 import socket
 import time
 import uuid
-from collections import Counter, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from clickstream_guardian.detector.lateness import NEVER
 from clickstream_guardian.detector.model import Anomaly
@@ -47,7 +45,7 @@ from clickstream_guardian.pipelines.judge import (
     to_micros,
 )
 from clickstream_guardian.pipelines.live import Watcher, checkpoint_group, claim_checkpoints
-from clickstream_guardian.pipelines.live_bucket import messages_per_second, written_instant
+from clickstream_guardian.pipelines.progress import Meter, Seen
 from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.store import (
     Checkpoint,
@@ -56,12 +54,10 @@ from clickstream_guardian.store import (
 )
 from clickstream_guardian.store.snapshots import (
     BucketProgress,
-    LogEnd,
     load_progress,
     save_progress,
 )
 
-_STEPS_KEPT = 200
 _SETTLED_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
@@ -119,8 +115,7 @@ class SparkDetection:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._heard = dict.fromkeys(where.starts, time.monotonic())
         self._told_quiet: frozenset[PartitionKey] = frozenset()
-        self._steps: deque[float] = deque(maxlen=_STEPS_KEPT)
-        self._rates: dict[int, deque[tuple[float, int]]] = {}
+        self._meters: defaultdict[int, Meter] = defaultdict(Meter)
         self._ends: dict[PartitionKey, int] = {}
         self._points, self._progress = self._claim()
         watcher.owns(list(self._progress.values()))
@@ -165,7 +160,8 @@ class SparkDetection:
                 self._heard[outcome.key] = now
         self._told_quiet = quiet & self._quiet()
         self._progress = progress
-        self._steps.append(now - started)
+        for meter in self._meters.values():
+            meter.steps.append(now - started)
         said = [anomaly for outcome in outcomes for anomaly in outcome.anomalies]
         self._watcher.saved(list(progress.values()), said, now - started)
 
@@ -226,29 +222,20 @@ class SparkDetection:
         for outcome in outcomes:
             by_bucket.setdefault(outcome.key.partition, []).append(outcome)
         for bucket, mine in by_bucket.items():
-            before = noted[bucket]
             count = sum(one.messages for one in mine)
-            rejected = sum((Counter(one.rejected) for one in mine), Counter[str]())
-            ends = [(one, self._end(one)) for one in mine]
             clicks = next(one for one in mine if one.key.source == CLICK.topic)
-            noted[bucket] = replace(
-                before,
-                messages=before.messages + count,
-                rejected_by_reason=dict(Counter(before.rejected_by_reason) + rejected),
-                late=before.late + sum(len(one.late) for one in mine),
-                events_per_second=messages_per_second(
-                    self._rates.setdefault(bucket, deque()), started, count
-                ),
-                watermark_at=written_instant(clicks.watermark_us),
+            seen = Seen(
+                read=count,
+                messages=count,
+                rejected=sum((Counter(one.rejected) for one in mine), Counter[str]()),
+                late=sum(len(one.late) for one in mine),
+                watermark_us=clicks.watermark_us,
                 state_rows=sum(one.state_rows for one in mine),
-                step_seconds=float(np.quantile(self._steps, 0.9)) if self._steps else 0.0,
-                lag=sum(end - one.partition.next_offset for one, end in ends),
-                ends=[LogEnd(*one.key, end) for one, end in ends],
+                stands={one.key: one.partition.next_offset for one in mine},
+                ends=self._ends,
             )
+            noted[bucket] = self._meters[bucket].after(noted[bucket], seen, started)
         return noted
-
-    def _end(self, outcome: Outcome) -> int:
-        return max(self._ends.get(outcome.key, 0), outcome.partition.next_offset)
 
 
 def _point(key: PartitionKey, checkpoint: Checkpoint | None, start: int) -> Point:
