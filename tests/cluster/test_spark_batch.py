@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import psycopg
 import pytest
 
 from clickstream_guardian.events.fields import CLICK
-from clickstream_guardian.stack.endpoints import cluster_database_url, environment
-from tests.cluster.world import World, guardian, made_clicks
+from clickstream_guardian.stack.endpoints import cluster_database_url
+from tests.cluster.world import SUBMIT, World, guardian, made_clicks, submit_environment
 
-SUBMIT = Path(sys.executable).with_name("spark-submit")
 JOB = Path(__file__).parents[2] / "deploy" / "spark" / "daily_metrics.py"
 DAY = "2014-04-07"
 
@@ -37,11 +35,9 @@ def test_the_day_on_s3_is_the_same_by_duckdb_and_by_spark_submit(world: World) -
     assert expected[0]["total_clicks"] > 0
     with psycopg.connect(cluster_database_url(world.settings)) as connection:
         connection.execute("DELETE FROM daily_metrics")
-    # spark-submit looks for `python3` on the path
-    path = f"{SUBMIT.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [SUBMIT, JOB, DAY],
-        env=os.environ | environment(world.settings) | {"PATH": path},
+        env=os.environ | submit_environment(world),
         capture_output=True,
         text=True,
         timeout=800,

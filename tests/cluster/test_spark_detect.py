@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from pyarrow.fs import FileSelector
 
 from clickstream_guardian.sources.kafka.topics import ANOMALIES_TOPIC, LATE_TOPIC
-from clickstream_guardian.stack.endpoints import environment, make_bucket, s3_login
+from clickstream_guardian.stack.endpoints import make_bucket, s3_login
 from clickstream_guardian.stack.s3 import s3_files
 from tests.cluster.detecting import (
     Detector,
@@ -24,11 +23,10 @@ from tests.cluster.detecting import (
 )
 from tests.cluster.test_detect import CONFIG, Trial, progress, trial
 from tests.cluster.topic import Sent, made_traffic
-from tests.cluster.world import World
+from tests.cluster.world import SUBMIT, World, submit_environment
 
 __all__ = ["trial"]
 
-SUBMIT = Path(sys.executable).with_name("spark-submit")
 DETECTOR = Path(__file__).parents[2] / "deploy" / "spark" / "anomaly_detector.py"
 
 
@@ -44,10 +42,9 @@ def start_spark(trial: Trial, *options: str, **environment: str) -> Detector:
 
 
 def submit_spark(trial: Trial, world: World, *options: str) -> Detector:
-    """As `spark-submit` starts it, which looks for `python3` on the path."""
+    """As `spark-submit` starts it."""
     command = [SUBMIT, DETECTOR, "--group", trial.group, *options]
-    path = f"{SUBMIT.parent}{os.pathsep}{os.environ['PATH']}"
-    settings = environment(world.settings) | {"PATH": path, "DATABASE_URL": trial.database}
+    settings = submit_environment(world) | {"DATABASE_URL": trial.database}
     return until_it_detects(trial, start_process(command, trial.folder, trial.database, **settings))
 
 

@@ -30,6 +30,7 @@ from clickstream_guardian.stack.landing import TopicAudit, audit, landed_rows, o
 from clickstream_guardian.stack.lifecycle import stack_folder
 from clickstream_guardian.stack.supervisor import Supervisor
 
+SUBMIT = Path(sys.executable).with_name("spark-submit")
 START_US = 1_396_864_269_277_000  # 2014-04-07T09:51:09.277Z
 
 
@@ -184,6 +185,12 @@ class World:
             for part in (entry["status"]["connector"], *entry["status"]["tasks"])
         ]
         return len(parts) == 6 and set(parts) == {"RUNNING"}
+
+
+def submit_environment(world: World) -> dict[str, str]:
+    """The stack's, for `spark-submit`, which looks for `python3` on the path."""
+    path = f"{SUBMIT.parent}{os.pathsep}{os.environ['PATH']}"
+    return environment(world.settings) | {"PATH": path}
 
 
 def guardian(world: World, *arguments: str) -> str:

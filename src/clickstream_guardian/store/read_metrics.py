@@ -20,20 +20,22 @@ PAST = "EXISTS (SELECT FROM daily_metrics WHERE dt > %(dt)s)"
 
 def days(start: date | None, end: date | None, limit: int, view: View = "raw") -> Query:
     """Computed days of a range (inclusive), newest first: rows ``(json,)``."""
-    conditions, values = ["true"], {"limit": limit, "start": start, "end": end}
-    if start is not None:
-        conditions.append("m.dt >= %(start)s")
-    if end is not None:
-        conditions.append("m.dt <= %(end)s")
     return Query(
         f"""
         SELECT row_to_json(found)::text FROM (
-            SELECT {daily_fields()} FROM {_daily(view)} AS m WHERE {" AND ".join(conditions)}
+            SELECT {daily_fields()} FROM {_daily(view)} AS m
+            WHERE {" AND ".join(within("m.dt", start, end))}
             ORDER BY m.dt DESC LIMIT %(limit)s
         ) AS found
         """,
-        values,
+        {"limit": limit, "start": start, "end": end},
     )
+
+
+def within(column: str, start: date | None, end: date | None) -> list[str]:
+    """Conditions on a day: from ``%(start)s`` to ``%(end)s``, where these are given."""
+    bounds = ((start, f"{column} >= %(start)s"), (end, f"{column} <= %(end)s"))
+    return ["true", *(condition for bound, condition in bounds if bound is not None)]
 
 
 def day(dt: date, view: View = "raw") -> Query:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from clickstream_guardian.store.read import Query, instant
-from clickstream_guardian.store.read_metrics import daily_fields
+from clickstream_guardian.store.read_metrics import daily_fields, within
 
 
 def page(start: date | None, end: date | None, limit: int, before: int | None) -> Query:
@@ -16,11 +16,7 @@ def page(start: date | None, end: date | None, limit: int, before: int | None) -
         limit: most rows.
         before: only those older than this one.
     """
-    conditions = ["true"]
-    if start is not None:
-        conditions.append("r.dt >= %(start)s")
-    if end is not None:
-        conditions.append("r.dt <= %(end)s")
+    conditions = within("r.dt", start, end)
     if before is not None:
         conditions.append("r.restatement_id < %(before)s")
     return Query(
