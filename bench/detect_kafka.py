@@ -35,11 +35,11 @@ import psycopg
 from bench.core import TIMED, dense, disturbed
 from bench.machine import write
 from bench.produce import cpu_seconds
+from clickstream_guardian.chaos.cluster.load import open_producer
 from clickstream_guardian.events.fields import CLICK
 from clickstream_guardian.settings import Settings, load_settings
 from clickstream_guardian.sources.kafka.files import as_events
 from clickstream_guardian.sources.kafka.producer import EventProducer
-from clickstream_guardian.sources.kafka.registry import SchemaRegistry
 from clickstream_guardian.store.database import open_store
 from clickstream_guardian.store.snapshots import list_progress
 
@@ -242,12 +242,6 @@ def paced(
         "detector_cpu_cores": round(ran.cpu / (seconds + WARM_SECONDS), 2),
         "step_seconds_p90": round(ran.step, 3),
     }
-
-
-def open_producer(settings: Settings) -> EventProducer:
-    """A producer of clicks."""
-    ids = {"click": SchemaRegistry(settings.registry_url).register_all()[0].schema_id}
-    return EventProducer(settings.kafka_servers, ids, 120)
 
 
 @contextmanager

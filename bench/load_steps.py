@@ -146,6 +146,7 @@ def _by_thread(threads: list[tuple[float, dict[str, float]]]) -> dict[str, float
 def kafka() -> Iterator[Stepping]:
     """The embedded engine on the log of a running stack, in a database of its own."""
     from bench import detect_kafka
+    from clickstream_guardian.chaos.cluster.load import open_producer
     from clickstream_guardian.settings import load_settings
     from clickstream_guardian.store import open_store
 
@@ -154,7 +155,7 @@ def kafka() -> Iterator[Stepping]:
         detect_kafka.own_database(settings) as database,
         tempfile.TemporaryDirectory() as folder,
         open_store(load_settings(database_url=database, home=Path(folder))) as store,
-        detect_kafka.open_producer(settings) as producer,
+        open_producer(settings) as producer,
     ):
 
         def step(rate: int, seconds: float) -> Step:

@@ -154,13 +154,10 @@ def _end(until: datetime | None) -> str:
 def _look(settings: Settings) -> int:
     """Judge by the entries now in force and by who sessions come from; how many were looked up."""
     from clickstream_guardian.cli.opening import opened
-    from clickstream_guardian.pipelines.clients import meet_clients
-    from clickstream_guardian.store.verdicts import judge_all
+    from clickstream_guardian.pipelines.clients import settle_allowed
 
     with opened(settings) as parts:
-        with parts.store.begin() as connection:
-            judge_all(connection, parts.detector.shadow_rules)
-        return meet_clients(parts.store, parts.engine, parts.detector.shadow_rules)
+        return settle_allowed(parts.store, parts.engine, parts.detector.shadow_rules)
 
 
 def _judge(connection: Connection, settings: Settings) -> None:

@@ -199,10 +199,9 @@ def batch(
     """
     from clickstream_guardian.cli.opening import opened
     from clickstream_guardian.metrics.loader import find_metrics
-    from clickstream_guardian.pipelines.clients import meet_clients
+    from clickstream_guardian.pipelines.clients import settle_allowed
     from clickstream_guardian.pipelines.daily import compute_days, due_days, outcome_noted
     from clickstream_guardian.pipelines.reconcile import note_lake
-    from clickstream_guardian.store.verdicts import judge_all
 
     days = asked_days(day, first, last, "--dirty" if dirty else None)
     if before is not None and not dirty:
@@ -212,9 +211,7 @@ def batch(
     common = shared(context)
     settings = _settings(batch_engine=engine)
     with opened(settings, settings.batch_engine) as parts, outcome_noted(parts.store) as run:
-        with parts.store.begin() as connection:
-            judge_all(connection, parts.detector.shadow_rules)
-        meet_clients(parts.store, parts.engine, parts.detector.shadow_rules)
+        settle_allowed(parts.store, parts.engine, parts.detector.shadow_rules)
         due = due_days(parts.store, parts.lake, parts.engine, days, parts.detector.rules)
         due = replace(due, days=[found for found in due.days if found < until])
         with _watching(common) as watching:

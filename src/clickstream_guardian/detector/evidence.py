@@ -86,7 +86,7 @@ def _spans(
     first_us = at.min() if len(at) else 0
     span = int(at.max() - first_us) + 1 if len(at) else 1
     bits = span.bit_length()
-    keys = (sessions.spread(np.arange(len(sessions.starts))) << bits) + (at - first_us)
+    keys = (sessions.number << bits) + (at - first_us)
     session = known["number"].to_numpy().astype(np.int64) << bits
     since = known["start"].to_numpy() - first_us
     begin, end = (

@@ -102,9 +102,7 @@ def crossings(
     rows = np.flatnonzero(met)
     if not when.keys() <= known.keys():
         rows = _where_gaps_hold(measures, when, events["at"].to_numpy(), windows, rows)
-    numbers, first = np.unique(
-        windows.spread(np.arange(len(windows.starts)))[rows], return_index=True
-    )
+    numbers, first = np.unique(windows.number[rows], return_index=True)
     crossed = np.full(len(windows.starts), -1, dtype=np.int64)
     crossed[numbers] = rows[first]
     return crossed
@@ -131,8 +129,7 @@ def _marks(measure: Measure, events: pl.DataFrame, windows: Runs) -> npt.NDArray
     """The rows that a measure counts."""
     item = events["item_id"]
     if isinstance(measure, Distinct):
-        number = pl.Series(windows.spread(np.arange(len(windows.starts), dtype=np.uint32)))
-        firsts = pl.struct(number.alias("window"), item).is_first_distinct()
+        firsts = pl.struct(pl.Series("window", windows.number), item).is_first_distinct()
         return pl.select(firsts).to_series().to_numpy()
     assert isinstance(measure, Steps)
     before = item.shift()

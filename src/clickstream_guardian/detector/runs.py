@@ -38,6 +38,11 @@ class Runs:
         return type(self)(np.cumsum(lengths) - lengths, lengths)
 
     @property
+    def number(self) -> Ints:
+        """The number of each row's run, from 0."""
+        return self.spread(np.arange(len(self.starts)))
+
+    @property
     def rank(self) -> Ints:
         """The place of each row in its run, from 1."""
         return np.arange(1, self.lengths.sum() + 1) - self.spread(self.starts)

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from clickstream_guardian.engines.days import MetricEngine
 from clickstream_guardian.store import Store
 from clickstream_guardian.store.clients import save_clients, strangers
-from clickstream_guardian.store.verdicts import judge_sessions
+from clickstream_guardian.store.verdicts import judge_all, judge_sessions
+
+
+def settle_allowed(store: Store, engine: MetricEngine, shadow: frozenset[str]) -> int:
+    """Judge by the allow-list as it now stands, then ``meet_clients``; returns what that does."""
+    with store.begin() as connection:
+        judge_all(connection, shadow)
+    return meet_clients(store, engine, shadow)
 
 
 def meet_clients(store: Store, engine: MetricEngine, shadow: Iterable[str]) -> int:

@@ -11,6 +11,7 @@ from clickstream_guardian.engines.spark.configuration import (
     base_properties,
     catalog_properties,
     checkpoint_properties,
+    is_on_s3,
     write_configuration,
 )
 from clickstream_guardian.errors import UsageError
@@ -126,7 +127,7 @@ def session_folder(settings: Settings, checkpoint: str) -> Path:
     secrets = load_secrets(settings.home_path)
     if settings.spark_master is None and secrets is not None:
         properties |= _private(secrets)
-    if checkpoint.startswith("s3a://"):
+    if is_on_s3(checkpoint):
         properties |= checkpoint_properties(s3_access(settings))
     folder = settings.home_path / "spark" / "conf"
     write_configuration(folder, properties, folder.with_name("spark.log"))

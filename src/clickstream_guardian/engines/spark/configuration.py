@@ -134,6 +134,11 @@ def catalog_properties(lake: LakeAccess) -> dict[str, str]:
     return {catalog: "org.apache.iceberg.spark.SparkCatalog", **named}
 
 
+def is_on_s3(checkpoint: str) -> bool:
+    """Whether a stream's checkpoint is kept on S3."""
+    return checkpoint.startswith("s3a://")
+
+
 def checkpoint_properties(s3: S3Access) -> dict[str, str]:
     """What Spark needs to keep a stream's checkpoint at ``s3a://…``."""
     options = {

@@ -21,6 +21,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from clickstream_guardian.engines.spark.configuration import is_on_s3
 from clickstream_guardian.errors import GuardianError
 
 Session = SparkSession
@@ -57,7 +58,7 @@ _UPLOADS = "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFil
 
 def stream_properties(checkpoint: str) -> dict[str, str]:
     """Session settings for a stream that keeps its checkpoint there, on ``base_properties``."""
-    manager = _UPLOADS if checkpoint.startswith("s3a://") else _RENAMES
+    manager = _UPLOADS if is_on_s3(checkpoint) else _RENAMES
     return {**_PROPERTIES, "spark.sql.streaming.checkpointFileManagerClass": manager}
 
 
