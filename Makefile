@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# Where Python may write no bytecode, each command would compile its libraries anew: seconds of a start.
+export UV_COMPILE_BYTECODE := 1
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 
 .PHONY: help setup setup-dev demo test test-embedded test-alerts check docs format bench bench-api bench-detect bench-spark chaos load load-stream soak lock clean minio test-minio
@@ -17,6 +19,7 @@ $(UV):
 $(VENV)/.runtime: $(UV) locks/runtime.txt pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r locks/runtime.txt -r locks/build.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime locks/dev.txt

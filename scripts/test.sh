@@ -25,8 +25,6 @@ if [ "$what" = all ]; then
   need promtool prometheus "tests of Prometheus' rules" --no-install-recommends
   echo "Airflow's environment: $($bin/python -m clickstream_guardian.stack.airflow)"
 fi
-# Where Python may write no bytecode, each of the many commands that tests start would compile its own.
-$bin/python -m compileall -q -j 0 src .venv/lib >/dev/null 2>&1 || true # some packages hold no Python
 $bin/ruff format --check .
 $bin/ruff check .
 $bin/mypy

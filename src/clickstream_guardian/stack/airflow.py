@@ -56,7 +56,7 @@ def install_airflow(cache: Path) -> Path:
             _run(_uv(), "venv", "--quiet", "--python", sys.executable, str(folder))
             python = str(folder / "bin/python")
             _run(
-                *(_uv(), "pip", "install", "--quiet", "--python", python),
+                *(_uv(), "pip", "install", "--quiet", "--compile-bytecode", "--python", python),
                 *("--require-hashes", "-r", str(lock)),
             )
             (folder / _COMPLETE).touch()
