@@ -66,10 +66,8 @@ class ApiVerdict:
     within_second_ratio: float
 
 
-def api_verdict(looks: Sequence[ApiLook]) -> ApiVerdict | None:
-    """How the API did; None where nobody asked it."""
-    if not looks:
-        return None
+def api_verdict(looks: Sequence[ApiLook]) -> ApiVerdict:
+    """How the API did."""
     counts = {kind: sum(one.kind is kind for one in looks) for kind in Kind}
     prompt = sum(one.seconds <= 1 for one in looks)
     return ApiVerdict(
@@ -77,8 +75,8 @@ def api_verdict(looks: Sequence[ApiLook]) -> ApiVerdict | None:
         stale=counts[Kind.STALE],
         refused=counts[Kind.REFUSED],
         wrong=counts[Kind.WRONG],
-        slowest_seconds=round(max(one.seconds for one in looks), 2),
-        within_second_ratio=round(prompt / len(looks), 4),
+        slowest_seconds=round(max((one.seconds for one in looks), default=0.0), 2),
+        within_second_ratio=round(prompt / max(1, len(looks)), 4),
     )
 
 

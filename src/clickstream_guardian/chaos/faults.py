@@ -34,7 +34,6 @@ class Scenario:
         inject: does the fault.
         lift: ends it.
         small_disk: the home is a file system of its own that can be filled; needs root.
-        asks_api: the API is asked throughout.
     """
 
     number: int
@@ -43,7 +42,6 @@ class Scenario:
     inject: Callable[[Victim], None]
     lift: Callable[[Victim], None]
     small_disk: bool = False
-    asks_api: bool = False
 
 
 def postmaster(home: Path) -> int | None:
@@ -123,7 +121,6 @@ SCENARIOS: dict[int, Scenario] = {
             "The database's first process is killed while anomalies are written to it.",
             _kill_database,
             _nothing,
-            asks_api=True,
         ),
         Scenario(
             9,

@@ -39,10 +39,10 @@ class Verdict:
         lost, twice: events of the source that are not in the lake, or in it more than once.
         wrong: anomalies missing, added or different beside the undisturbed run.
         attacks_found, attacks_missed: labelled attack sessions that the undisturbed run found.
+        api: how the API did.
         caught_up_seconds: from the same moment until all that was due a second ago was saved.
         stalled_seconds: the longest time without any new output, on the cluster.
         detected_by: the first sign, on the cluster.
-        api: how the API did, where it was asked.
     """
 
     detection_seconds: float
@@ -52,17 +52,16 @@ class Verdict:
     wrong: int
     attacks_found: int
     attacks_missed: int
+    api: ApiVerdict
     caught_up_seconds: float | None = None
     stalled_seconds: float | None = None
     detected_by: str = "exit code"
-    api: ApiVerdict | None = None
 
     @property
     def is_clean(self) -> bool:
         """Nothing lost, doubled, wrong or missed, it came back, and the API kept its form."""
-        harm = self.lost + self.twice + self.wrong + self.attacks_missed
-        harm += self.api.wrong if self.api else 0
-        return harm == 0 and self.recovery_seconds is not None
+        harm = self.lost + self.twice + self.wrong + self.attacks_missed + self.api.wrong
+        return harm == 0 and self.recovery_seconds is not None and self.api.fresh > 0
 
 
 def judge(
@@ -73,6 +72,7 @@ def judge(
     anomalies: Rows,
     expected: Rows,
     labels: Mapping[str, str],
+    api: ApiVerdict,
 ) -> Verdict:
     """The verdict.
 
@@ -84,6 +84,7 @@ def judge(
         anomalies: those found, by id.
         expected: those of the undisturbed run.
         labels: family by session.
+        api: how the API did.
     """
     found, missed = attacks(anomalies, expected, labels)
     lost, twice = _offsets(balance)
@@ -98,6 +99,7 @@ def judge(
         wrong=wrong(anomalies, expected),
         attacks_found=found,
         attacks_missed=missed,
+        api=api,
     )
 
 

@@ -101,10 +101,8 @@ def markdown(outcome: Outcome, values: dict[str, Any], picture: str) -> str:
     return "\n".join([*lines, "", f"![Output over time]({picture})", "", MEANING, ""])
 
 
-def _of_api(api: ApiVerdict | None) -> dict[str, str]:
-    """What is told of the API, where it was asked throughout."""
-    if api is None:
-        return {}
+def _of_api(api: ApiVerdict) -> dict[str, str]:
+    """What is told of the API, which was asked throughout."""
     kinds = f"{api.fresh} fresh, {api.stale} marked stale, {api.refused} times 503, {api.wrong}"
     return {
         "API, answers": f"{kinds} wrong or none",

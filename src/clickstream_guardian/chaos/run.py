@@ -6,8 +6,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from typing import Protocol
@@ -101,16 +101,19 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
         say(f"The load at {rate:,} events/s, and in its midst: {scenario.name}")
         command = Command(home)
         with open_store(Settings(home=home, database_url=None)) as store:
-            with Observer(store.catalog_uri) as observer, ExitStack() as beside:
-                watch = ApiWatch(folder, store.catalog_uri, observer.now)
-                api = beside.enter_context(watch) if scenario.asks_api else watch
+            with (
+                Observer(store.catalog_uri) as observer,
+                ApiWatch(folder, store.catalog_uri, observer.now) as api,
+            ):
                 times, clock, complaint = _disturb(scenario, command, load, observer)
             timetable = Timetable(load.event_times(), clock, observer.watched_from)
             latencies = timetable.latencies(observer.first_saved())
             found = command.anomalies()
             balance, labels = command.reconcile(), load.families()
-            verdict = judge(observer.samples, times, timetable, balance, found, expected, labels)
-            verdict = replace(verdict, api=api_verdict(api.looks))
+            answers = api_verdict(api.looks)
+            verdict = judge(
+                observer.samples, times, timetable, balance, found, expected, labels, answers
+            )
         samples = tuple(observer.samples)
         return Outcome(
             scenario,

@@ -162,7 +162,7 @@ def _attack(
 ) -> Iterator[Injection]:
     """The attacks of each day, one day held at a time."""
     for day in clicks.days:
-        events = clicks.part(str(day))
+        events = clicks.day(day)
         clean = shop.columns(events)
         sessions = int((clean.ordinal == 0).sum())
         injection = inject(

@@ -81,7 +81,7 @@ def see_shop(clicks: Spool, purchases: Spool | None) -> SeenShop:
 
 def _parts(spool: Spool | None) -> Iterator[pl.DataFrame]:
     if spool is not None:
-        yield from (spool.part(str(day)) for day in spool.days)
+        yield from map(spool.day, spool.days)
 
 
 _PRICES = {"item_id": pl.String(), "price": pl.Decimal(12, 2)}

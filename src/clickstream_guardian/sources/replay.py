@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from clickstream_guardian.events.fields import EventKind
-from clickstream_guardian.sources.spool import Order, Spool
+from clickstream_guardian.sources.spool import Order, Spool, part_span
 
 SLICE_ROWS = 400_000
 """Events of one kind in a batch, about: what bounds memory and the work lost in a crash."""
@@ -126,58 +127,82 @@ def _by_file(file: FileSource, start: int) -> Iterator[Batch]:
         yield Batch((Part(file, pl.DataFrame(), file.end, ended=True),))
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """A part of a spool: its name, and the stretches of time and of offsets that it is."""
+
+    name: str
+    low_us: int
+    high_us: int
+    begin: int
+    end: int
+
+
+class _InTime:
+    """A file's events in the order of time; the part that is being read is held in memory."""
+
+    def __init__(self, file: FileSource) -> None:
+        self.file = file
+        self._frame: pl.DataFrame | None = None
+        ends = [*accumulate((n for _, n in file.spool.index.parts), initial=file.events_from)]
+        self.parts = deque(
+            _Stored(name, *part_span(name), *offsets)
+            for (name, _), offsets in zip(file.spool.index.parts, pairwise(ends), strict=True)
+        )
+
+    def skip_to(self, low_us: int) -> None:
+        """Let go of what ends before."""
+        while self.parts and self.parts[0].high_us <= low_us:
+            self.parts.popleft()
+            self._frame = None
+
+    def part_of(self, low_us: int) -> _Stored | None:
+        """The part that reaches over this time."""
+        return self.parts[0] if self.parts and self.parts[0].low_us <= low_us else None
+
+    def next_part(self, low_us: int, high_us: int) -> Part | None:
+        """The events from one time to another, both within a part; None where there is none."""
+        stored = self.part_of(low_us)
+        if stored is None:
+            return None
+        frame = self._sorted(stored)
+        done = stored.begin + _below(frame, high_us)
+        return Part(self.file, _between(frame, low_us, high_us), done, ended=False)
+
+    def _sorted(self, stored: _Stored) -> pl.DataFrame:
+        if self._frame is None:
+            events = self.file.spool.part(stored.name).sort("occurred_at", maintain_order=True)
+            offsets = pl.int_range(stored.begin, stored.end, dtype=pl.Int64, eager=True)
+            self._frame = events.with_columns(offsets.alias("offset"))
+        return self._frame
+
+
 def _by_time(files: Sequence[FileSource], start: Mapping[str, int]) -> Iterator[Batch]:
-    taken = {file.source: file.events_from for file in files}
-    for day in sorted({name for file in files for name, _ in file.spool.index.parts}):
-        counts = [dict(file.spool.index.parts).get(day, 0) for file in files]
-        begins = [taken[file.source] for file in files]
-        for file, count in zip(files, counts, strict=True):
-            taken[file.source] += count
-        if all(taken[file.source] <= start.get(file.source, 0) for file in files):
-            continue
-        yield from _one_day(files, day, counts, begins)
+    streams = [_InTime(file) for file in files]
+    edges = {us for one in streams for part in one.parts for us in (part.low_us, part.high_us)}
+    for low, high in pairwise(sorted(edges)):
+        for stream in streams:
+            stream.skip_to(low)
+        held = [(one.file.source, one.part_of(low)) for one in streams]
+        if any(part is not None and part.end > start.get(source, 0) for source, part in held):
+            yield from _stretch(streams, low, high)
     yield Batch(tuple(Part(file, pl.DataFrame(), file.end, ended=True) for file in files))
 
 
-def _one_day(
-    files: Sequence[FileSource], day: str, counts: Sequence[int], begins: Sequence[int]
-) -> Iterator[Batch]:
-    frames = [
-        _ordered_day(file, day, begin) if count else None
-        for file, count, begin in zip(files, counts, begins, strict=True)
-    ]
-    largest = max((frame for frame in frames if frame is not None), key=len)
-    times = largest["occurred_at"].to_physical()
+def _stretch(streams: Sequence[_InTime], low: int, high: int) -> Iterator[Batch]:
+    """Batches of a stretch of time within one part of each file."""
+    found = [part for one in streams if (part := one.next_part(low, high)) is not None]
+    times = max((part.events for part in found), key=len)["occurred_at"].to_physical()
     cuts = [int(times[i]) for i in range(SLICE_ROWS, len(times), SLICE_ROWS)]
-    edges = [None, *sorted(set(cuts)), None]
-    for low, high in pairwise(edges):
-        parts = []
-        for file, frame, begin in zip(files, frames, begins, strict=True):
-            if frame is not None:
-                events = _between(frame, low, high)
-                done = begin + _below(frame, high)
-                parts.append(Part(file, events, done, ended=False))
-        promised = high if high is not None else _day_end(times)
-        yield Batch(tuple(parts), promised)
+    for first, last in pairwise(sorted({low, high, *cuts})):
+        parts = (one.next_part(first, last) for one in streams)
+        yield Batch(tuple(part for part in parts if part is not None), last)
 
 
-def _ordered_day(file: FileSource, day: str, begin: int) -> pl.DataFrame:
-    events = file.spool.part(day).sort("occurred_at", maintain_order=True)
-    offsets = pl.int_range(begin, begin + len(events), dtype=pl.Int64, eager=True)
-    return events.with_columns(offsets.alias("offset"))
+def _below(frame: pl.DataFrame, high_us: int) -> int:
+    return int(np.searchsorted(frame["occurred_at"].to_physical().to_numpy(), high_us))
 
 
-def _below(frame: pl.DataFrame, high: int | None) -> int:
-    if high is None:
-        return len(frame)
-    return int(np.searchsorted(frame["occurred_at"].to_physical().to_numpy(), high))
-
-
-def _between(frame: pl.DataFrame, low: int | None, high: int | None) -> pl.DataFrame:
-    first = 0 if low is None else _below(frame, low)
-    return frame.slice(first, _below(frame, high) - first)
-
-
-def _day_end(times: pl.Series) -> int:
-    day_us = 86_400_000_000
-    return (int(times[-1]) // day_us + 1) * day_us
+def _between(frame: pl.DataFrame, low_us: int, high_us: int) -> pl.DataFrame:
+    first = _below(frame, low_us)
+    return frame.slice(first, _below(frame, high_us) - first)

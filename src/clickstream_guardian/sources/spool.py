@@ -2,8 +2,9 @@
 
 A click file of the YOOCHOOSE kind holds sessions one after another, in no order of time, so a
 replay in event-time order has to see the whole file first. The spool is that sight: events by UTC
-day (order ``time``) or in chunks as they stand in the file (order ``file``), as Arrow streams that
-are read back without decoding. It is derived data: whatever a crash leaves of it is made anew.
+day, those of large days by hour or minute (order ``time``), or in chunks as they stand in the file
+(order ``file``), as Arrow streams that are read back without decoding. It is derived data: whatever
+a crash leaves of it is made anew.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -37,7 +39,25 @@ from clickstream_guardian.sources.lines import LineChunk, Progress, first_line, 
 _WORKERS = 2
 _READ_AHEAD = 2
 _HOUR_US = 3_600_000_000
+_PART_ROWS = 4_000_000
+"""Events of a part, at most, where a finer stretch exists: a part is sorted in memory."""
 REJECTED = "rejected"
+
+
+class _Grain(NamedTuple):
+    """Of what stretches of time the parts in order ``time`` are, and how those are named."""
+
+    every: str
+    microseconds: int
+    form: str
+    letters: int
+
+
+_DAY = _Grain("1d", 24 * _HOUR_US, "%Y-%m-%d", 10)
+_FINER = (
+    _Grain("1h", _HOUR_US, "%Y-%m-%dT%H", 13),
+    _Grain("1m", 60_000_000, "%Y-%m-%dT%H%M", 15),
+)
 
 
 class Order(StrEnum):
@@ -85,8 +105,13 @@ class Spool:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The days of the events, in order ``time``: each is a part of its name."""
-        return tuple(date.fromisoformat(name) for name, _ in self.index.parts)
+        """The days of the events, in order ``time``."""
+        return tuple(sorted({date.fromisoformat(name[:10]) for name, _ in self.index.parts}))
+
+    def day(self, day: date) -> pl.DataFrame:
+        """The events of a day, in order ``time``: each of its parts in file order."""
+        names = [name for name, _ in self.index.parts if name.startswith(str(day))]
+        return pl.concat([self.part(name) for name in names])
 
     def part(self, name: str) -> pl.DataFrame:
         """The events of a part, in file order, with their ``event_id``."""
@@ -270,15 +295,24 @@ class _Writer:
         hours = decoded.events["occurred_at"].to_physical() // _HOUR_US
         self.hours.update(dict(hours.value_counts().iter_rows()))
         if self.order is Order.TIME:
-            self._add_days(decoded.events)
+            self._add_parts(decoded.events.drop("row"), _DAY)
         else:
             self._add_chunk(decoded.events)
 
-    def _add_days(self, events: pl.DataFrame) -> None:
-        by_day = events.drop("row").with_columns(day=pl.col("occurred_at").dt.date())
-        for (day,), part in by_day.partition_by("day", as_dict=True, include_key=False).items():
-            _append(self.folder / f"{day}.arrow", part)
-            self.counts[str(day)] += len(part)
+    def _add_parts(self, events: pl.DataFrame, grain: _Grain) -> None:
+        by_part = events.with_columns(part=pl.col("occurred_at").dt.truncate(grain.every))
+        for (begin,), part in by_part.partition_by("part", as_dict=True, include_key=False).items():
+            name = f"{begin:{grain.form}}"
+            _append(self.folder / f"{name}.arrow", part)
+            self.counts[name] += len(part)
+
+    def _cut(self, name: str, grain: _Grain) -> None:
+        """Lay the events of a part into finer ones."""
+        whole = self.folder / f"{name}.arrow"
+        for events in _streams(whole):
+            self._add_parts(events, grain)
+        whole.unlink()
+        del self.counts[name]
 
     def _add_chunk(self, events: pl.DataFrame) -> None:
         name = f"chunk-{len(self.counts):06d}"
@@ -291,6 +325,10 @@ class _Writer:
     def finish(self) -> None:
         if self.order is Order.FILE:
             self._write_repeats()
+        else:
+            for grain in _FINER:
+                for name in [name for name, n in self.counts.items() if n > _PART_ROWS]:
+                    self._cut(name, grain)
         rejected = self.reasons.total()
         index = SpoolIndex(
             self.order,
@@ -318,6 +356,14 @@ class _Writer:
             "row", ordinal=pl.int_range(pl.len(), dtype=pl.Int64).over("event_id", order_by="row")
         )
         rows.filter(pl.col("ordinal") > 0).write_ipc(self.folder / "repeats.arrow")
+
+
+def part_span(name: str) -> tuple[int, int]:
+    """From when to when a part reaches in order ``time``, in microseconds."""
+    grain = next(one for one in (_DAY, *_FINER) if one.letters == len(name))
+    begin = datetime.strptime(name, grain.form).replace(tzinfo=UTC)
+    begin_us = int(begin.timestamp()) * 1_000_000
+    return begin_us, begin_us + grain.microseconds
 
 
 def _hour(number: int) -> str:
@@ -357,10 +403,12 @@ def _append(path: Path, frame: pl.DataFrame) -> None:
 
 def _read_streams(path: Path) -> pl.DataFrame:
     """All streams that were appended to a file, as one frame."""
-    tables = []
+    return pl.concat(list(_streams(path)))
+
+
+def _streams(path: Path) -> Iterator[pl.DataFrame]:
     with pa.memory_map(str(path)) as source:
         size = source.size()
         while source.tell() < size:
             with pa.ipc.open_stream(source) as stream:
-                tables.append(stream.read_all())
-    return pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))
+                yield pl.DataFrame(pl.from_arrow(stream.read_all()))

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pytest
 
+from clickstream_guardian.chaos.api import ApiVerdict, api_verdict
 from clickstream_guardian.chaos.judge import Times, Verdict, judge
 from clickstream_guardian.chaos.observe import Sample
 from clickstream_guardian.chaos.timetable import Timetable
@@ -26,6 +28,7 @@ CLOCK = StreamClock(0, WATCHED_FROM - 90, 1.0)
 TIMETABLE = Timetable(np.arange(0, 111) * 1_000_000, CLOCK, WATCHED_FROM)
 """A line a second; the hundredth is due at 10 s, the last but one at 20 s."""
 NONE: list[dict[str, Any]] = []
+API = ApiVerdict(40, 3, 2, 0, 0.4, 1.0)
 
 
 def anomaly(session: str, clicks: int = 60) -> dict[str, Any]:
@@ -33,9 +36,14 @@ def anomaly(session: str, clicks: int = 60) -> dict[str, Any]:
     return row | {"session_id": session, "measures": {"clicks": clicks}}
 
 
-def verdict(found: dict[str, dict[str, Any]], imbalances: list[dict[str, Any]] = NONE) -> Verdict:
+def verdict(
+    found: dict[str, dict[str, Any]],
+    imbalances: list[dict[str, Any]] = NONE,
+    api: ApiVerdict = API,
+) -> Verdict:
     expected = {"a": anomaly("7"), "b": anomaly("9")}
-    return judge(SAMPLES, TIMES, TIMETABLE, {"imbalances": imbalances}, found, expected, LABELS)
+    balance = {"imbalances": imbalances}
+    return judge(SAMPLES, TIMES, TIMETABLE, balance, found, expected, LABELS, api)
 
 
 def test_recovery_ends_with_the_first_output_that_was_not_there_before() -> None:
@@ -57,9 +65,16 @@ def test_lost_and_doubled_lines_are_counted() -> None:
     assert (one.lost, one.twice, one.is_clean) == (3, 2, False)
 
 
+@pytest.mark.parametrize(
+    "api", [ApiVerdict(40, 0, 0, 1, 0.4, 1.0), api_verdict([])], ids=["wrong", "silent"]
+)
+def test_an_api_that_answers_wrongly_or_never_is_not_clean(api: ApiVerdict) -> None:
+    assert not verdict({"a": anomaly("7"), "b": anomaly("9")}, api=api).is_clean
+
+
 def test_a_home_that_never_came_back_is_not_clean() -> None:
     calm = {"a": anomaly("7"), "b": anomaly("9")}
-    one = judge(SAMPLES[:4], TIMES, TIMETABLE, {"imbalances": []}, calm, calm, LABELS)
+    one = judge(SAMPLES[:4], TIMES, TIMETABLE, {"imbalances": []}, calm, calm, LABELS, API)
     assert (one.recovery_seconds, one.caught_up_seconds, one.is_clean) == (None, None, False)
 
 

@@ -15,8 +15,10 @@ READ_AT = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def source(folder: Path, order: Order) -> FileSource:
-    """Two days of forty clicks in no order of time, a bad line among them."""
-    lines = [f"{n % 3},2014-04-0{7 + n % 2}T10:{59 - n:02d}:00Z,{n},0" for n in range(40)]
+    """Forty clicks, the latest first, on two hours of either of two days, a bad line among them."""
+    lines = [
+        f"{n % 3},2014-04-0{7 + n % 2}T{10 + (n < 20)}:{59 - n:02d}:00Z,{n},0" for n in range(40)
+    ]
     path = folder / "clicks.dat"
     path.write_text("\n".join([*lines[:20], "bad", *lines[20:]]) + "\n")
     spool = build_spool(folder / "spool", path, CLICK, order, READ_AT)
@@ -31,10 +33,24 @@ def read(file: FileSource, start: int) -> list[tuple[int, str]]:
     return [pair for one in filled for pair in one.select("offset", "item_id").iter_rows()]
 
 
+@pytest.mark.parametrize("part_rows", [100, 15, 1], ids=["by day", "by hour", "by minute"])
+def test_a_large_day_is_cut_and_read_in_the_same_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_rows: int
+) -> None:
+    monkeypatch.setattr("clickstream_guardian.sources.spool._PART_ROWS", part_rows)
+    file = source(tmp_path, Order.TIME)
+    assert len(file.spool.index.parts) == {100: 2, 15: 4, 1: 40}[part_rows]
+    in_time = [*range(38, -1, -2), *range(39, 0, -2)]  # even ones are of the first day
+    assert read(file, 0) == [(1 + place, str(item)) for place, item in enumerate(in_time)]
+    assert [len(file.spool.day(day)) for day in file.spool.days] == [20, 20]
+
+
+@pytest.mark.parametrize("part_rows", [100, 5], ids=["by day", "by minute"])
 @pytest.mark.parametrize("order", [Order.TIME, Order.FILE])
 def test_nothing_comes_before_its_offset_and_nothing_after_it_is_missing(
-    tmp_path: Path, order: Order
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, part_rows: int
 ) -> None:
+    monkeypatch.setattr("clickstream_guardian.sources.spool._PART_ROWS", part_rows)
     file = source(tmp_path, order)
     everything = read(file, 0)
     assert len(everything) == 40

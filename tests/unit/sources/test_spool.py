@@ -162,10 +162,12 @@ def test_a_restart_begins_no_later_than_its_position(tmp_path: Path) -> None:
     assert events(made, tmp_path, start=1)["offset"].to_list() == [1]
 
 
+@pytest.mark.parametrize("part_rows", [100, 5], ids=["by day", "by minute"])
 def test_files_of_both_kinds_share_the_stretches_of_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_rows: int
 ) -> None:
     monkeypatch.setattr("clickstream_guardian.sources.replay.SLICE_ROWS", 2)
+    monkeypatch.setattr("clickstream_guardian.sources.spool._PART_ROWS", part_rows)
     clicks = spool(
         tmp_path, b"\n".join([DAY_1.replace(b"59.999", b"%02d.000" % s) for s in range(6)])
     )

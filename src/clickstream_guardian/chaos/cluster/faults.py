@@ -59,7 +59,6 @@ class ClusterScenario:
         groups: the stack's groups that it needs.
         options: of ``guardian detect``.
         landing: the output that must recover is that of the lake, not that of detection.
-        asks_api: the API is asked throughout.
     """
 
     number: int
@@ -70,7 +69,6 @@ class ClusterScenario:
     groups: tuple[str, ...] = _LOG
     options: tuple[str, ...] = ()
     landing: bool = False
-    asks_api: bool = False
 
 
 def leader(settings: Settings) -> str:
@@ -218,7 +216,6 @@ CLUSTER_SCENARIOS: dict[int, ClusterScenario] = {
             "Every connection is taken by others, and detection's own are closed.",
             _slots_taken,
             crash=False,
-            asks_api=True,
         ),
         ClusterScenario(
             5,

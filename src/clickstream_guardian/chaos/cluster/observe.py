@@ -46,7 +46,7 @@ class Seen:
         crossings: of each anomaly, when it was first readable and the event at which it crossed.
         signs: when each sign of trouble was first there.
         landed: seconds and rows of the lake, where that is watched.
-        api: how the API answered, where it was asked.
+        api: how the API answered.
     """
 
     looks: list[Look] = field(default_factory=list)

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from clickstream_guardian.chaos.api import ApiWatch, api_verdict
+from clickstream_guardian.chaos.api import ApiVerdict, ApiWatch, api_verdict
 from clickstream_guardian.chaos.cluster.detection import Detection
 from clickstream_guardian.chaos.cluster.faults import ClusterScenario, Ground
 from clickstream_guardian.chaos.cluster.judge import Course, Pace, course, landing_course
@@ -111,9 +111,7 @@ def run_on(
         if scenario.landing:
             way = landing_course(seen.landed, way, pace, since, settings.landing_commit_seconds)
         times, sign = _detected(times, seen, way, pace)
-        verdict = replace(
-            _verdict(trial, times, way, held, sign, corrupted), api=api_verdict(seen.api)
-        )
+        verdict = _verdict(trial, times, way, held, sign, corrupted, api_verdict(seen.api))
         return Outcome(
             scenario,
             rate,
@@ -154,13 +152,10 @@ def _disturb(
     lake = trial.lake
     count = None if lake is None else lambda: landed_rows(lake, CLICK.table)
     watcher = Watcher(detection.database, detection.group, lambda: _troubles(trial), count)
-    with watcher, ExitStack() as beside:
+    with watcher, ApiWatch(folder, detection.database, watcher.now) as api:
         _warm_up(trial, producer)
-        if scenario.asks_api:
-            api = ApiWatch(folder, detection.database, watcher.now)
-            watcher.seen.api = beside.enter_context(api).looks
-        sender = Sender(producer, load)
-        return _broken(scenario, ground, trial, watcher, sender)
+        watcher.seen.api = api.looks
+        return _broken(scenario, ground, trial, watcher, Sender(producer, load))
 
 
 def _broken(
@@ -210,7 +205,13 @@ def _detected(times: Times, seen: Seen, way: Course, pace: Pace) -> tuple[Times,
 
 
 def _verdict(
-    trial: Trial, times: Times, way: Course, held: Held, sign: str, corrupted: int
+    trial: Trial,
+    times: Times,
+    way: Course,
+    held: Held,
+    sign: str,
+    corrupted: int,
+    api: ApiVerdict,
 ) -> Verdict:
     landed = [] if trial.lake is None else audit(trial.settings, trial.lake)
     found, expected = _anomalies(trial.detection), _anomalies(trial.calm)
@@ -226,6 +227,7 @@ def _verdict(
         caught_up_seconds=way.caught_up_seconds,
         stalled_seconds=way.stalled_seconds,
         detected_by=sign,
+        api=api,
     )
 
 
