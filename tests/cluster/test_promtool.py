@@ -7,17 +7,31 @@ import subprocess
 from pathlib import Path
 
 import yaml
+from prometheus_client import generate_latest
 
-from tests.unit.test_prometheus import PROMETHEUS, dashboards, expressions
+from clickstream_guardian.api.gauges import gauges
+from tests.unit.test_prometheus import (
+    PROMETHEUS,
+    STATUS,
+    api_measures,
+    dashboards,
+    expressions,
+    registries,
+)
+
+
+def run_promtool(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run it in the folder of the rules, with what it reads."""
+    tool = shutil.which("promtool")
+    assert tool, "promtool is missing: install the package `prometheus` (apt-get, brew)."
+    return subprocess.run(
+        [tool, *arguments], cwd=PROMETHEUS, input=given, capture_output=True, text=True, check=False
+    )
 
 
 def promtool(*arguments: str) -> str:
-    """Run it in the folder of the rules; what it printed."""
-    tool = shutil.which("promtool")
-    assert tool, "promtool is missing: install the package `prometheus` (apt-get, brew)."
-    done = subprocess.run(
-        [tool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False
-    )
+    """What it printed of something that is right."""
+    done = run_promtool(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -41,6 +55,22 @@ def test_each_rule_has_a_test() -> None:
 
 def test_prometheus_reads_its_configuration() -> None:
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
+
+
+def test_every_process_names_its_metrics_as_prometheus_asks() -> None:
+    served = [*map(generate_latest, registries()), api_measures().text(gauges(STATUS))]
+    complaints = [
+        line
+        for text in served
+        for line in run_promtool("check", "metrics", given=text.decode()).stderr.splitlines()
+    ]
+    # what is counted are days: they are no unit of time here
+    assert all(line.endswith('use base unit "seconds" instead of "days"') for line in complaints)
+    assert {line.split()[0] for line in complaints} == {
+        "guardian_batch_days",
+        "guardian_days_computed",
+        "guardian_days_dirty",
+    }
 
 
 def test_every_expression_of_the_dashboards_is_one(tmp_path: Path) -> None:

@@ -59,13 +59,19 @@ def names_of(registry: CollectorRegistry) -> set[str]:
 def served() -> set[str]:
     """Every name that a scrape of the API, a detector, a replay, a producer or a broker
     can hold."""
+    return set(gauges(STATUS)).union(BROKER_METRICS, *map(names_of, registries()))
+
+
+def registries() -> list[CollectorRegistry]:
+    """What each process of ours serves."""
+    processes = (DetectionMetrics(), ReplayMetrics(), ProduceMetrics())
+    return [api_measures().registry, *(one.registry for one in processes)]
+
+
+def api_measures() -> Measures:
+    """What the API measures of itself."""
     feed = cast(ChangeFeed, SimpleNamespace(listeners=0))
-    api = Measures(lambda: {"open": 1}, feed)
-    registries = (
-        *(api.registry, DetectionMetrics().registry, ReplayMetrics().registry),
-        ProduceMetrics().registry,
-    )
-    return set(gauges(STATUS)).union(BROKER_METRICS, *map(names_of, registries))
+    return Measures(lambda: {"open": 1}, feed)
 
 
 def mentioned(expression: str) -> set[str]:
