@@ -9,6 +9,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client import CollectorRegistry
 
 from clickstream_guardian.api.gauges import gauges
@@ -95,6 +98,28 @@ def test_every_panel_speaks_of_metrics_that_are_served() -> None:
         for expression in expressions(board):
             assert mentioned(expression), expression
             assert mentioned(expression) <= served() | {"up"}, expression
+
+
+def unknown(given: object, read: object, place: str = "") -> list[str]:
+    """Where a dashboard says what Grafana's model, having read it, does not say again."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        pairs = [(one, read.get(name), f"{place}.{name}") for name, one in given.items()]
+    elif isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
+        pairs = [(*both, f"{place}[{n}]") for n, both in enumerate(zip(given, read, strict=True))]
+    else:
+        return [] if given == read else [place]
+    return [found for pair in pairs for found in unknown(*pair)]
+
+
+def test_every_field_of_a_dashboard_is_one_of_grafanas_own_model() -> None:
+    register_default_plugins()
+    boards = dashboards()
+    boards["wrong"] = {"title": "x", "colour": "red"}
+    said = {}
+    for name, board in boards.items():
+        read = json.loads(JSONEncoder().encode(Dashboard.from_json(board)))
+        said[name] = unknown(board, read)
+    assert {name: fields for name, fields in said.items() if fields} == {"wrong": [".colour"]}
 
 
 def test_panels_lie_side_by_side_and_say_what_they_show() -> None:
