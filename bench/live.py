@@ -33,7 +33,7 @@ from clickstream_guardian.lake.lake import open_lake
 from clickstream_guardian.metrics.loader import load_metrics
 from clickstream_guardian.pipelines.home import Home
 from clickstream_guardian.pipelines.pace import Pace
-from clickstream_guardian.pipelines.replay import Parts, Request, replay
+from clickstream_guardian.pipelines.replay import Parts, Request, Saved, replay
 from clickstream_guardian.settings import load_settings
 from clickstream_guardian.store import open_store
 
@@ -64,12 +64,12 @@ class Stopwatch:
     def advance(self, amount: int) -> None:
         """Progress is not looked at."""
 
-    def judged(self, _rows: int, _left: int, seconds: float, behind_seconds: float) -> None:
+    def saved(self, batch: Saved) -> None:
         """Keep seconds since the start, of the step, and behind the stream."""
         at = time.perf_counter() - (self.started or 0)
         if len(self.steps) % 10 == 0:
             self.threads.append((at, _processor_seconds()))
-        self.steps.append((at, seconds, behind_seconds))
+        self.steps.append((at, batch.seconds, batch.behind_seconds))
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Rows are committed now."""

@@ -42,6 +42,7 @@ WATCHED = {
     "process_resident_memory_bytes": "memory_bytes",
     "process_open_fds": "open_files",
     "guardian_replay_behind_seconds": "behind_seconds",
+    "guardian_replay_state_rows": "state_rows",
 }
 """What is scraped, and what the result calls it."""
 

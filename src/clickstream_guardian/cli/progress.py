@@ -24,7 +24,7 @@ from clickstream_guardian.telemetry.log import is_json
 from clickstream_guardian.telemetry.told import Told
 
 if TYPE_CHECKING:
-    from clickstream_guardian.pipelines.replay import Observer
+    from clickstream_guardian.pipelines.replay import Observer, Saved
 
 
 @contextmanager
@@ -80,7 +80,7 @@ class Watching:
         if self.task is not None:
             self.progress.advance(self.task, amount)
 
-    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
+    def saved(self, batch: Saved) -> None:
         """The bar is moved by ``advance``."""
 
     def so_far(self, work: str) -> Callable[[int, int], None]:

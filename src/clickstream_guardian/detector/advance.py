@@ -157,7 +157,7 @@ def _log(
 ) -> tuple[BucketState, pl.DataFrame]:
     """Add a call's events to log and tally; return the events of busy sessions that are new to
     the panes: those of this call, and all that the log holds of sessions that became busy."""
-    size = state.log_size + len(chunk.events)
+    size = sum(len(one.events) for one in (*state.log, chunk))
     if size > config.slot_load * len(state.tally.counts):
         state = _regrow(state, 1 << (2 * size // config.slot_load).bit_length())
     tally = state.tally

@@ -162,8 +162,8 @@ class BucketState:
 
     @property
     def log_size(self) -> int:
-        """Events in the log."""
-        return sum(len(chunk.events) for chunk in (self.log or self.whole))
+        """Events that are remembered; those of the longer log hold those of the other."""
+        return max(sum(len(chunk.events) for chunk in log) for log in (self.log, self.whole))
 
     def resume_points(self) -> Mapping[PartitionKey, PartitionState]:
         """Where each partition must be read from to make this state anew.

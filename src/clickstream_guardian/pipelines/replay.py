@@ -57,6 +57,25 @@ _STEPS_BEHIND = 2
 """Steps of detection that may wait to be saved, the one being saved among them."""
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A batch that is judged, and what was found is saved.
+
+    Attributes:
+        rows: its events.
+        left: events of the files that are not judged yet.
+        seconds: what that took.
+        behind_seconds: for so long they had been due, at a speed.
+        state_rows: events that detection held then, because their windows were not settled.
+    """
+
+    rows: int
+    left: int
+    seconds: float
+    behind_seconds: float
+    state_rows: int
+
+
 class Observer(Protocol):
     """Who watches a replay: the command line's progress bars, or nobody."""
 
@@ -66,15 +85,8 @@ class Observer(Protocol):
     def advance(self, amount: int) -> None:
         """So much of it is done."""
 
-    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
-        """Events are judged and saved; told by another thread than the rest, like ``found``.
-
-        Args:
-            rows: how many.
-            left: how many of the files are not.
-            seconds: what that took.
-            behind_seconds: for so long they had been due, at a speed.
-        """
+    def saved(self, batch: Saved) -> None:
+        """A batch is judged and saved; told by another thread than the rest, like ``found``."""
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Anomalies are readable in the database; told by another thread than the rest."""
@@ -243,7 +255,8 @@ def _run(
             land(batch)
             began = time.perf_counter()
             judged, left = detection.feed(batch), left - batch.rows
-            save(_Step(judged, batch.rows, left, began, batch.promised_us))
+            held = detection.judge.log_size
+            save(_Step(judged, batch.rows, left, began, batch.promised_us, held))
             observer.advance(batch.rows)
     lander.commit()
     report.late += sum(detection.late_count(file) for file in files)
@@ -270,12 +283,13 @@ class _Step:
     left: int
     began: float
     promised_us: int | None
+    state_rows: int
 
 
 def _save(detection: Detection, pace: Pace, observer: Observer, one: _Step) -> None:
     detection.save(one.judged)
     took, behind_seconds = time.perf_counter() - one.began, pace.behind_seconds(one.promised_us)
-    observer.judged(one.rows, one.left, took, behind_seconds)
+    observer.saved(Saved(one.rows, one.left, took, behind_seconds, one.state_rows))
     observer.found(one.judged.anomalies)
 
 

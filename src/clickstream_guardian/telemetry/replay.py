@@ -15,7 +15,7 @@ from clickstream_guardian.telemetry.process import process_registry
 from clickstream_guardian.telemetry.told import Told
 
 if TYPE_CHECKING:
-    from clickstream_guardian.pipelines.replay import Observer
+    from clickstream_guardian.pipelines.replay import Observer, Saved
 
 _PROGRESS_SECONDS = 10.0
 
@@ -37,6 +37,7 @@ class ReplayMetrics:
         )
         self.behind = Gauge("behind_seconds", "For so long what was judged last was due.", **place)
         self.remaining = Gauge("remaining_events", "Of these files, yet to be judged.", **place)
+        self.state_rows = Gauge("state_rows", "Events held in open windows.", **place)
 
 
 class TellingObserver:
@@ -68,18 +69,19 @@ class TellingObserver:
         """So much of it is done."""
         self._inner.advance(amount)
 
-    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
-        """Events are judged and saved."""
-        self._events += rows
-        self._metrics.events.inc(rows)
-        self._metrics.remaining.set(left)
-        self._metrics.steps.observe(seconds)
-        self._metrics.behind.set(behind_seconds)
+    def saved(self, batch: Saved) -> None:
+        """A batch is judged and saved."""
+        self._events += batch.rows
+        self._metrics.events.inc(batch.rows)
+        self._metrics.remaining.set(batch.left)
+        self._metrics.steps.observe(batch.seconds)
+        self._metrics.behind.set(batch.behind_seconds)
+        self._metrics.state_rows.set(batch.state_rows)
         if self._clock() - self._logged_at >= _PROGRESS_SECONDS:
             self._logged_at = self._clock()
-            behind = round(behind_seconds, 3)
+            behind = round(batch.behind_seconds, 3)
             tell(Event.REPLAY_PROGRESS, events=self._events, behind_seconds=behind)
-        self._inner.judged(rows, left, seconds, behind_seconds)
+        self._inner.saved(batch)
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         """Anomalies are readable in the database."""

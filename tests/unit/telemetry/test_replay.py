@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from clickstream_guardian.detector.model import Anomaly, Sample
+from clickstream_guardian.pipelines.replay import Saved
 from clickstream_guardian.telemetry.replay import ReplayMetrics, TellingObserver
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,8 +24,8 @@ class Inner:
     def advance(self, amount: int) -> None:
         self.seen.append((amount,))
 
-    def judged(self, rows: int, left: int, seconds: float, behind_seconds: float) -> None:
-        self.seen.append((rows, left, seconds, behind_seconds))
+    def saved(self, batch: Saved) -> None:
+        self.seen.append((batch,))
 
     def found(self, anomalies: Sequence[Anomaly]) -> None:
         self.seen.append(tuple(one.rule for one in anomalies))
@@ -39,12 +40,13 @@ def test_what_is_judged_and_found_is_counted_and_passed_on() -> None:
     inner, metrics = Inner(), ReplayMetrics()
     telling = TellingObserver(inner, metrics)
     telling.begin("Landing and judging", 10)
-    telling.judged(4, 6, 0.2, 1.5)
-    telling.judged(6, 0, 0.3, 0.0)
+    steps = [Saved(4, 6, 0.2, 1.5, 4), Saved(6, 0, 0.3, 0.0, 9)]
+    for step in steps:
+        telling.saved(step)
     telling.found([anomaly("BOT_LIKE"), anomaly("BOT_LIKE")])
     telling.advance(10)
     assert inner.seen == [
-        *(("Landing and judging", 10), (4, 6, 0.2, 1.5), (6, 0, 0.3, 0.0)),
+        *(("Landing and judging", 10), (steps[0],), (steps[1],)),
         *(("BOT_LIKE", "BOT_LIKE"), (10,)),
     ]
     value = metrics.registry.get_sample_value
@@ -52,5 +54,6 @@ def test_what_is_judged_and_found_is_counted_and_passed_on() -> None:
     assert value("guardian_replay_remaining_events") == 0
     assert value("guardian_replay_behind_seconds") == 0
     assert value("guardian_replay_step_seconds_count") == 2
+    assert value("guardian_replay_state_rows") == 9
     assert value("guardian_replay_anomalies_total", {"rule": "BOT_LIKE"}) == 2
     assert (value("process_resident_memory_bytes") or 0) > 1_000_000
