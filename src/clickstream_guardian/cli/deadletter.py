@@ -258,19 +258,20 @@ def _refuse(done: Retried, by_name: bool, deed: str) -> None:
     if done.refused and by_name:
         names = ", ".join("/".join(map(str, key)) for key in done.refused[:3])
         raise UsageError(
-            f"{len(done.refused)} of the letters were retried or dropped before ({names}); "
-            f"nothing is {deed} twice."
+            f"Retried or dropped before: {len(done.refused)} ({names}); nothing is {deed} twice."
         )
     if done.still:
         raise GuardianError(
-            f"{len(done.still)} letters are still no event; mend the cause, or give the line "
+            f"Still no event: {len(done.still)}; mend the cause, or give the line of one letter "
             "with --replace."
         )
 
 
 def _show_retried(context: typer.Context, done: Retried) -> None:
     screen = shared(context).screen
-    screen.print(f"Landed {len(done.landed)}, refused {len(done.refused)} decided on before.")
+    counts = {"landed": done.landed, "done before": done.refused, "still no event": done.still}
+    told = ", ".join(f"{what} {len(letters)}" for what, letters in counts.items())
+    screen.print(told.capitalize() + ".")
     for key, why in list(done.still.items())[:_SHOWN]:
         screen.print(f"{key.source[:12]}/{key.partition}/{key.offset}: {why}", markup=False)
     if done.days:

@@ -89,9 +89,10 @@ def open_letters(
 
 
 def count_letters(letters: Sequence[DeadLetter]) -> list[tuple[str, str, int]]:
-    """How many by hour of arrival (``2014-04-07 10``) and reason, newest hour first."""
+    """How many by hour of arrival (``2014-04-07 10``) and reason, newest hour and most first."""
     counts = Counter((f"{one.received_at:%Y-%m-%d %H}", one.reason) for one in letters)
-    return [(hour, reason, n) for (hour, reason), n in sorted(counts.items(), reverse=True)]
+    found = sorted((hour, n, reason) for (hour, reason), n in counts.items())
+    return [(hour, reason, n) for hour, n, reason in reversed(found)]
 
 
 def drop(store: Store, letters: Sequence[DeadLetter]) -> Retried:
