@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import io
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import fastavro
 import pytest
@@ -14,11 +16,12 @@ from confluent_kafka import Producer
 from pyiceberg.expressions import NotNull
 
 from clickstream_guardian.errors import GuardianError
-from clickstream_guardian.events.fields import CLICK
+from clickstream_guardian.events.fields import CLICK, PURCHASE, EventKind
 from clickstream_guardian.events.rejections import Reason, reject
 from clickstream_guardian.events.schemas import avro_schema
 from clickstream_guardian.sources.kafka.checks import check_registered
 from clickstream_guardian.sources.kafka.decode import Arrived, MessageDecoder
+from clickstream_guardian.sources.kafka.registry import SUBJECTS
 from tests.cluster.world import World, guardian, made_clicks
 
 SUBJECT = "clicks.v1-value"
@@ -98,46 +101,80 @@ def test_an_incompatible_schema_is_refused(world: World) -> None:
 
 
 def test_what_is_no_event_is_rejected_with_its_reason(world: World) -> None:
-    before = world.wait_landed()[CLICK.topic]
-    producer = Producer({"bootstrap.servers": world.settings.kafka_servers})
-    known = world.registry.register(SUBJECT, avro_schema(CLICK)).schema_id
-    ancient = made_clicks(1, seed=1).to_pylist()[0]
-    ancient["occurred_at"] = ancient["occurred_at"].replace(year=1999)
-    body = io.BytesIO()
-    fastavro.schemaless_writer(body, fastavro.parse_schema(avro_schema(CLICK)), ancient)
-    framed = b"\0" + known.to_bytes(4, "big")
-    messages = (
+    send = {CLICK: bad_clicks(world), PURCHASE: bad_purchases(world)}
+    for kind, messages in send.items():
+        reasons = MessageDecoder(kind, world.registry.by_id).decode(
+            [Arrived(message, datetime.now(UTC)) for message in messages]
+        )
+        assert len(reasons.rejected) == len(messages)
+        expected = sorted((shown(messages[i]), reason.value) for i, reason in reasons.rejected)
+        assert rejected_rows(world, kind, messages) == expected
+
+
+def bad_clicks(world: World) -> list[bytes | None]:
+    """Messages that are no clicks, each in its own way."""
+    [click] = made_clicks(1, seed=1).to_pylist()
+    ancient = click | {"occurred_at": click["occurred_at"].replace(year=1999)}
+    mark = framed(world, CLICK, b"")
+    text = framed(world, CLICK, written(CLICK, click | {"session_id": "visit"}))
+    return [
         b"garbage\xff",
         b"\0\0\x0f\x42\x3fabc",
-        framed + b"\1",
-        framed + body.getvalue(),
+        mark + b"\1",
+        framed(world, CLICK, written(CLICK, ancient)),
+        text.replace(b"visit", b"vis\xff\xfe"),
         None,
-    )
+    ]
+
+
+def bad_purchases(world: World) -> list[bytes | None]:
+    """A purchase at a price that the lake cannot hold, of either sign."""
+    [click] = made_clicks(1, seed=2).to_pylist()
+    wide = copy.deepcopy(avro_schema(PURCHASE))
+    price = next(field for field in wide["fields"] if field["name"] == "price")
+    price["type"][1]["precision"] = 30
+    amounts = (Decimal("10000000000.00"), Decimal("-12345678901234567890.00"))
+    return [
+        framed(world, PURCHASE, written(PURCHASE, click | {"price": amount}, wide))
+        for amount in amounts
+    ]
+
+
+def written(kind: EventKind, row: dict[str, Any], schema: dict[str, Any] | None = None) -> bytes:
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, fastavro.parse_schema(schema or avro_schema(kind)), row)
+    return body.getvalue()
+
+
+def framed(world: World, kind: EventKind, body: bytes) -> bytes:
+    subject = SUBJECTS[f"{kind.name}-event.avsc"]
+    known = world.registry.register(subject, avro_schema(kind)).schema_id
+    return b"\0" + known.to_bytes(4, "big") + body
+
+
+def rejected_rows(
+    world: World, kind: EventKind, messages: Sequence[bytes | None]
+) -> list[tuple[str, str]]:
+    """Put messages on the log; what the lake says of each: its bytes and the reason."""
+    before = world.wait_landed()[kind.topic]
+    producer = Producer({"bootstrap.servers": world.settings.kafka_servers})
     places: set[tuple[int | None, int | None]] = set()
     for message in messages:
         producer.produce(
-            CLICK.topic,
+            kind.topic,
             message,
             "x",
             on_delivery=lambda _, sent: places.add((sent.partition(), sent.offset())),
         )
     assert producer.flush(30) == 0
-    after = world.wait_landed()[CLICK.topic]
-    assert after.rejected - before.rejected == 5
+    after = world.wait_landed()[kind.topic]
+    assert after.rejected - before.rejected == len(messages)
     rows = world.lake.iceberg_table("rejected").scan().to_arrow().to_pylist()
-    found = sorted(
+    return sorted(
         (row["raw"], row["reason"])
         for row in rows
-        if row["source"] == CLICK.topic and (row["partition"], row["offset"]) in places
+        if row["source"] == kind.topic and (row["partition"], row["offset"]) in places
     )
-    arrived = [Arrived(message, datetime.now(UTC)) for message in messages]
-    in_python = MessageDecoder(CLICK, world.registry.by_id).decode(arrived).rejected
-    assert len(in_python) == 5
-    assert [reason for _, reason in found] == [
-        reason
-        for _, reason in sorted((shown(messages[i]), reason.value) for i, reason in in_python)
-    ]
-    assert [raw for raw, _ in found] == sorted(shown(message) for message in messages)
 
 
 def shown(message: bytes | None) -> str:

@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,6 +21,7 @@ import org.apache.avro.generic.GenericFixed;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.io.BinaryDecoder;
 import org.apache.avro.io.DecoderFactory;
+import org.apache.avro.util.Utf8;
 import org.apache.kafka.connect.data.SchemaAndValue;
 import org.apache.kafka.connect.storage.Converter;
 
@@ -33,6 +36,7 @@ import org.apache.kafka.connect.storage.Converter;
  */
 public final class EventConverter implements Converter {
   private static final int HEADER_BYTES = 5;
+  private static final char REPLACEMENT = '\uFFFD';
   private static final Set<Schema.Type> NESTED =
       Set.of(Schema.Type.RECORD, Schema.Type.ARRAY, Schema.Type.MAP);
 
@@ -124,7 +128,19 @@ public final class EventConverter implements Converter {
     if (value instanceof ByteBuffer buffer) {
       return bytes(buffer);
     }
-    return value instanceof Number || value instanceof Boolean ? value : value.toString();
+    return value instanceof Number || value instanceof Boolean ? value : text(value);
+  }
+
+  /** A string; where its bytes are no text Avro puts a replacement in their place. */
+  private static String text(Object value) {
+    String text = value.toString();
+    if (value instanceof Utf8 utf8 && text.indexOf(REPLACEMENT) >= 0) {
+      byte[] encoded = text.getBytes(StandardCharsets.UTF_8);
+      if (!Arrays.equals(encoded, 0, encoded.length, utf8.getBytes(), 0, utf8.getByteLength())) {
+        throw new Rejection("bad_avro", "a string of it is not UTF-8");
+      }
+    }
+    return text;
   }
 
   private static OffsetDateTime instant(long micros) {

@@ -1,5 +1,6 @@
 package clickstream.guardian.connect;
 
+import java.math.BigDecimal;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.HashMap;
@@ -17,6 +18,7 @@ public final class RawRow implements Transformation<SinkRecord> {
   private static final OffsetDateTime EARLIEST =
       OffsetDateTime.of(2000, 1, 1, 0, 0, 0, 0, ZoneOffset.UTC);
   private static final long FUTURE_TOLERANCE_SECONDS = 60;
+  private static final BigDecimal PRICE_LIMIT = BigDecimal.TEN.pow(10); // decimal(12, 2)
 
   @Override
   public SinkRecord apply(SinkRecord record) {
@@ -50,6 +52,9 @@ public final class RawRow implements Transformation<SinkRecord> {
       throw new Rejection(
           "time_out_of_range",
           "the time is before 2000 or over 60 s after it was received: " + at);
+    }
+    if (row.get("price") instanceof BigDecimal price && price.abs().compareTo(PRICE_LIMIT) >= 0) {
+      throw new Rejection("bad_price", "the price is larger than the lake can hold: " + price);
     }
   }
 
