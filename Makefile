@@ -79,8 +79,8 @@ load: setup-dev ## 200 users of scripts/load_test.py (Locust) on the API, over a
 load-stream: setup-dev ## The highest rate that an engine holds, and what gives out first (ENGINE=embedded, kafka or spark)
 	$(if $(filter-out embedded,$(ENGINE)),eval "$$($(BIN)/guardian stack env)" &&) PYTHONPATH=. $(BIN)/python bench/load_stream.py --engine $(or $(ENGINE),embedded) --seconds $(or $(STEP),60)
 
-soak: setup-dev ## Half an hour at a steady rate: memory, state and files stay flat (MINUTES=30 RATE=10000 SPEED=16)
-	PYTHONPATH=. $(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30) --rate $(or $(RATE),10000) --speed $(or $(SPEED),16)
+soak: setup-dev ## Half an hour at a steady rate: memory, state and files stay flat (MINUTES=30 SPEED=16; RATE=half of what load-stream found)
+	PYTHONPATH=. $(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30) $(if $(RATE),--rate $(RATE)) --speed $(or $(SPEED),16)
 
 bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, backlog, Spark's own aggregation
 	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark

@@ -51,3 +51,9 @@ def write(name: str, result: dict[str, Any]) -> None:
     text = json.dumps(whole, indent=2)
     (RESULTS / f"{name}.json").write_text(text + "\n")
     print(text)
+
+
+def read(name: str) -> dict[str, Any]:
+    """The result that a benchmark wrote last."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found

@@ -1,10 +1,10 @@
 """Soak: the real command on a steady stream for long; memory, open files and files stay flat.
 
-Run: `python bench/soak.py [--minutes 30] [--rate 10000] [--speed 1]`. `guardian replay` reads,
-lands, judges and saves a stream that comes at so many events a second; its metrics are scraped and
-its home is looked at every few seconds. With a speed above 1 the stream's own time runs so much
-faster: at 60 the hour that the longest window holds is over after a minute, and what grows still
-is a leak.
+Run: `python bench/soak.py [--minutes 30] [--rate R] [--speed 1]`. `guardian replay` reads, lands,
+judges and saves a stream that comes at R events a second, by default at half of what
+`bench/load_stream.py` last found to hold; its metrics are scraped and its home is looked at every
+few seconds. With a speed above 1 the stream's own time runs so much faster: at 60 the two hours
+that the longest window holds are over after two minutes, and what grows still is a leak.
 A row is flat if its median in the last quarter is at most a tenth above that in the second, the
 first being the start. The lake's files have to grow, by the data; they are held against its rows.
 """
@@ -29,12 +29,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.core import dense
 from bench.live import as_lines
-from bench.machine import write
+from bench.machine import read, write
 from clickstream_guardian.chaos.load import COMMAND
 
 _MOST_LOOKS = 120
 _GROWTH = 1.1
 _PART = 3_000_000
+_DISK_BYTES = 250
+"""Of the disk, for each event: its line, its place in the spool while that is cut, and the lake."""
 _GROWING = {"events", "data_files", "metadata_files"}
 """What has to grow with the data and the commits."""
 _STREAMED = "guardian_replay_events_total"
@@ -52,9 +54,11 @@ def soak(events_per_second: int, seconds: float, speed: float) -> dict[str, Any]
     folder = Path(tempfile.mkdtemp(prefix="guardian-soak-"))
     folder.chmod(0o755)
     process: subprocess.Popen[bytes] | None = None
+    count = int(events_per_second * seconds)
     try:
+        _need_room(folder, count * _DISK_BYTES)
         clicks = folder / "clicks.dat"
-        _write(clicks, int(events_per_second * seconds), events_per_second / speed)
+        _write(clicks, count, events_per_second / speed)
         home, port = folder / "home", _free_port()
         process = _start(home, port, clicks, speed)
         looks = _watch(process, home, port, pause=max(1.0, seconds / _MOST_LOOKS))
@@ -66,6 +70,15 @@ def soak(events_per_second: int, seconds: float, speed: float) -> dict[str, Any]
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
     return verdict(looks)
+
+
+def _need_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SystemExit(
+            f"{folder.parent}: {free / 1e9:.0f} GB are free and {needed / 1e9:.0f} needed; "
+            "make room, set TMPDIR, or take a lower --rate."
+        )
 
 
 def _write(clicks: Path, count: int, rate: float) -> None:
@@ -145,9 +158,10 @@ def _free_port() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=int, default=10_000)
+    parser.add_argument("--rate", type=int, default=None, help="events a second")
     parser.add_argument("--speed", type=float, default=1, help="of the stream's own time")
     options = parser.parse_args()
+    options.rate = options.rate or int(read("load-stream-embedded")["highest_rate_that_holds"]) // 2
     result = soak(options.rate, options.minutes * 60, options.speed)
     name = "soak" if options.speed == 1 else f"soak-at-{options.speed:g}"
     write(name, {**vars(options), **result})
