@@ -11,6 +11,7 @@ The story, once per run:
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -171,12 +172,15 @@ def _open_files(
         if request.max_events is not None:
             source = f"{source}:first-{request.max_events}"
         record = _register(parts.store, source, path, kind, request)
+        spooled = parts.home.spool / source.replace(":", "-")
         if record.status == "finished" or source in files:
+            if source not in files:
+                shutil.rmtree(spooled, ignore_errors=True)  # where a death came before that
             report.already.append(path)
             continue
         observer.begin(f"Reading {path.name}", path.stat().st_size)
         spool = build_spool(
-            parts.home.spool / source.replace(":", "-"),
+            spooled,
             path,
             kind,
             request.order,

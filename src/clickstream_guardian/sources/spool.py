@@ -76,7 +76,8 @@ class SpoolIndex:
         rejected: rejected lines; in order ``time`` they take the first offsets.
         rows: non-blank lines, which is events plus rejections.
         reasons: rejected lines by reason code.
-        hours: events by UTC hour (``2014-04-07 10``); None in a spool that an earlier version left.
+        hours: events by UTC hour (``2014-04-07 10``).
+        sizes: bytes of each file; a power failure may leave less.
     """
 
     order: Order
@@ -84,7 +85,8 @@ class SpoolIndex:
     rejected: int
     rows: int
     reasons: dict[str, int]
-    hours: dict[str, int] | None
+    hours: dict[str, int]
+    sizes: dict[str, int]
 
 
 class Spool:
@@ -100,7 +102,8 @@ class Spool:
             raw["rejected"],
             raw["rows"],
             raw["reasons"],
-            raw.get("hours"),
+            raw["hours"],
+            raw["sizes"],
         )
 
     @property
@@ -165,8 +168,8 @@ def build_spool(
         UsageError: the header lacks a column.
         TooMuchRejectedError: ``strict`` met a rejection.
     """
-    if (folder / "index.json").exists():
-        return Spool(folder, kind)
+    if (whole := _whole_spool(folder, kind)) is not None:
+        return whole
     building = folder.with_name(folder.name + ".building")
     for leftover in (folder, building):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -183,6 +186,16 @@ def build_spool(
     writer.finish()
     building.rename(folder)
     return Spool(folder, kind)
+
+
+def _whole_spool(folder: Path, kind: EventKind) -> Spool | None:
+    """The spool in a folder, if all of it is there."""
+    try:
+        spool = Spool(folder, kind)
+        found = {name: (folder / name).stat().st_size for name in spool.index.sizes}
+    except (OSError, ValueError, KeyError):
+        return None
+    return spool if found == spool.index.sizes else None
 
 
 def file_layout(path: Path, kind: EventKind) -> Layout:
@@ -337,6 +350,7 @@ class _Writer:
             rejected + self.counts.total(),
             dict(sorted(self.reasons.items())),
             {_hour(number): count for number, count in sorted(self.hours.items())},
+            {path.name: path.stat().st_size for path in self.folder.iterdir()},
         )
         (self.folder / "index.json").write_text(json.dumps(asdict(index)))
 

@@ -157,6 +157,17 @@ def test_what_an_interrupted_reading_left_is_made_anew(tmp_path: Path) -> None:
     assert spool(tmp_path, DAY_1).index.rows == 1
 
 
+@pytest.mark.parametrize("name", ["index.json", "2014-04-07.arrow"])
+@pytest.mark.parametrize("order", [Order.TIME, Order.FILE])
+def test_what_a_power_failure_left_is_made_anew(tmp_path: Path, name: str, order: Order) -> None:
+    made = spool(tmp_path, b"\n".join([DAY_1, DAY_2]), order)
+    expected = events(made, tmp_path)
+    torn = next(path for path in made.folder.iterdir() if path.suffix == Path(name).suffix)
+    torn.unlink()  # what is read is mapped: it may not shrink
+    torn.write_bytes(b"")
+    assert events(spool(tmp_path, b"\n".join([DAY_1, DAY_2]), order), tmp_path).equals(expected)
+
+
 def test_a_restart_begins_no_later_than_its_position(tmp_path: Path) -> None:
     made = spool(tmp_path, b"\n".join([DAY_1, DAY_2]))
     assert events(made, tmp_path, start=1)["offset"].to_list() == [1]
