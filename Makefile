@@ -86,8 +86,8 @@ bench-spark: setup-dev ## Detection in Spark on the running stack: live rates, b
 	eval "$$($(BIN)/guardian stack env)" && $(BIN)/python -m bench.detect_spark
 
 chaos: setup-dev ## Every failure on purpose, one after the other, and their reports side by side
-	for n in 8 9 11 1 2 3 4 5 6 7 10; do $(BIN)/guardian chaos run $$n || exit 1; done
-	$(BIN)/guardian chaos report
+	failed=; for n in 8 9 11 1 2 3 4 5 6 7 10; do $(BIN)/guardian chaos run $$n || failed="$$failed $$n"; done; \
+	$(BIN)/guardian chaos report && { [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }; }
 
 lock: setup-dev ## Resolve the locked dependencies anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dashboard -o locks/runtime.txt

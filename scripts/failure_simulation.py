@@ -6,6 +6,7 @@ Run: `python scripts/failure_simulation.py [--list | --scenario N]`.
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
 from clickstream_guardian.cli import main as guardian
 
@@ -19,7 +20,8 @@ def main() -> None:
     if options.list:
         return guardian(["chaos", "list"])
     if options.scenario is None:
-        guardian(["chaos", "list"])
+        with suppress(SystemExit):
+            guardian(["chaos", "list"])
         options.scenario = input("Which? (an empty answer ends) ").strip()
     return guardian(["chaos", "run", options.scenario]) if options.scenario else None
 

@@ -22,6 +22,6 @@ def test_a_failure_under_load_loses_doubles_and_spoils_nothing(
     assert verdict.is_clean
     assert verdict.attacks_found > 0
     assert outcome.held_rate is not None
-    assert (verdict.api.stale + verdict.api.refused > 0) is (number == 4)  # its database
+    assert (verdict.api.stale + verdict.api.refused > 3) is (number == 4)  # its database
     assert verdict.caught_up_seconds is not None
     assert write_report(outcome, tmp_path).with_suffix(".png").exists()

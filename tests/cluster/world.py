@@ -151,7 +151,7 @@ class World:
 
     def landed(self, table: str = "clicks") -> int:
         """Rows of a table, by its newest snapshot."""
-        return landed_rows(self.lake, table)
+        return landed_rows(self.lake, table)[0]
 
     def audit(self) -> dict[str, TopicAudit]:
         return {row.topic: row for row in audit(self.settings, self.lake)}

@@ -66,9 +66,15 @@ class ApiVerdict:
     within_second_ratio: float
 
 
-def api_verdict(looks: Sequence[ApiLook]) -> ApiVerdict:
-    """How the API did."""
-    counts = {kind: sum(one.kind is kind for one in looks) for kind in Kind}
+def api_verdict(looks: Sequence[ApiLook], away: Sequence[tuple[float, float]] = ()) -> ApiVerdict:
+    """How the API did.
+
+    Args:
+        looks: its answers.
+        away: from when to when its database was away; what it answers then without a mark is wrong.
+    """
+    kinds = [_in_truth(one, away) for one in looks]
+    counts = {kind: kinds.count(kind) for kind in Kind}
     prompt = sum(one.seconds <= 1 for one in looks)
     return ApiVerdict(
         fresh=counts[Kind.FRESH],
@@ -78,6 +84,12 @@ def api_verdict(looks: Sequence[ApiLook]) -> ApiVerdict:
         slowest_seconds=round(max((one.seconds for one in looks), default=0.0), 2),
         within_second_ratio=round(prompt / max(1, len(looks)), 4),
     )
+
+
+def _in_truth(look: ApiLook, away: Sequence[tuple[float, float]]) -> Kind:
+    ended = look.at + look.seconds
+    had_nothing = any(begin <= look.at and ended <= end for begin, end in away)
+    return Kind.WRONG if had_nothing and look.kind is Kind.FRESH else look.kind
 
 
 def kind_of(answer: httpx.Response) -> Kind:
@@ -133,9 +145,11 @@ class ApiWatch:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-        if self._process is not None:
-            stop(self._process)
+        try:
+            self._thread.join()
+        finally:
+            if self._process is not None:
+                stop(self._process)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

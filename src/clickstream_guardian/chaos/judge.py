@@ -39,6 +39,7 @@ class Verdict:
         lost, twice: events of the source that are not in the lake, or in it more than once.
         wrong: anomalies missing, added or different beside the undisturbed run.
         attacks_found, attacks_missed: labelled attack sessions that the undisturbed run found.
+        crashes: how often the command ended although nothing was done to it, on the cluster.
         api: how the API did.
         caught_up_seconds: from the same moment until all that was due a second ago was saved.
         stalled_seconds: the longest time without any new output, on the cluster.
@@ -56,12 +57,18 @@ class Verdict:
     caught_up_seconds: float | None = None
     stalled_seconds: float | None = None
     detected_by: str = "exit code"
+    crashes: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """Nothing lost, doubled, wrong or missed, it came back, and the API kept its form."""
+        """Nothing lost, doubled, wrong or missed, it came back, and the API kept its form.
+
+        How long that took is told, not judged.
+        """
         harm = self.lost + self.twice + self.wrong + self.attacks_missed + self.api.wrong
-        return harm == 0 and self.recovery_seconds is not None and self.api.fresh > 0
+        came_back = self.recovery_seconds is not None and self.caught_up_seconds is not None
+        was_looked_at = self.attacks_found > 0 and self.api.fresh > 0
+        return harm + self.crashes == 0 and came_back and was_looked_at
 
 
 def judge(

@@ -11,17 +11,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clickstream_guardian.errors import GuardianError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 DAY = "2014-04-07"
 DAY_EVENTS = 240_000
 """Events of a generated day at scale 1, about."""
-_DAY_SECONDS = 86_400
+_FROM_HOUR, _TO_HOUR = 7, 21
+"""The hours of the day in which traffic is about even; the load is of these."""
+_EVEN_SHARE = 0.83
+"""Share of a day's events in them, about."""
+_STRETCH_SECONDS = (_TO_HOUR - _FROM_HOUR) * 3600
+_COLUMNS = ["session_id", "occurred_at", "item_id", "category"]
 _OURS = ("GUARDIAN_", "DATABASE_", "KAFKA_", "SCHEMA_REGISTRY_")
 COMMAND = [sys.executable, "-c", "from clickstream_guardian.cli import main; main()"]
 """The command ``guardian``, of this very installation."""
@@ -29,12 +37,12 @@ COMMAND = [sys.executable, "-c", "from clickstream_guardian.cli import main; mai
 
 @dataclass(frozen=True)
 class Load:
-    """A generated day, replayed so that it comes at a rate.
+    """The even hours of a generated day, replayed so that they come at a rate.
 
     Attributes:
-        clicks: the day's clicks.
-        labels: its injected attacks.
-        speed: times faster than the day itself.
+        clicks: their clicks.
+        labels: the day's injected attacks.
+        speed: times faster than the hours themselves.
         seconds: how long the replay takes.
     """
 
@@ -47,16 +55,14 @@ class Load:
         """When the clicks happened, in their order, in microseconds since 1970."""
         import polars as pl
 
-        names = ["session_id", "occurred_at", "item_id", "category"]
-        lines = pl.scan_csv(self.clicks, has_header=False, infer_schema=False, new_columns=names)
         at = pl.col("occurred_at").str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="us")
-        times = lines.select(at.to_physical()).collect().to_series().sort().to_numpy()
+        times = _lines(self.clicks).select(at.to_physical()).collect().to_series().sort().to_numpy()
         return times.astype(np.int64)
 
     def at_rate(self, rate: int) -> Load:
         """The same events at so many a second."""
         seconds = len(self.event_times()) / rate
-        return replace(self, speed=_DAY_SECONDS / seconds, seconds=seconds)
+        return replace(self, speed=_STRETCH_SECONDS / seconds, seconds=seconds)
 
     def families(self) -> dict[str, str]:
         """The family of each session that is labelled."""
@@ -159,15 +165,34 @@ class Command:
 
 
 def make_load(folder: Path, rate: int, seconds: float) -> Load:
-    """Generate a day of ``rate`` times ``seconds`` events, to be replayed in that time."""
+    """Generate a day with about ``rate`` times ``seconds`` events in its even hours, to be replayed
+    in that time."""
     data = folder / "data"
-    scale = rate * seconds / DAY_EVENTS
+    scale = rate * seconds / DAY_EVENTS / _EVEN_SHARE
     generate = ("generate", "--out", str(data), "--days", DAY, "--scale", f"{scale:.4f}")
     Command(folder).run("--quiet", *generate, "--seed", "7")
     files = data / "yoochoose-clicks.dat", data / "labels.csv"
     if missing := [file for file in files if not file.exists()]:
         raise GuardianError(f"{missing[0]}: was not generated; see `guardian generate --help`.")
-    return Load(*files, _DAY_SECONDS / seconds, seconds)
+    clicks, labels = files
+    return Load(_even_hours(clicks), labels, _STRETCH_SECONDS / seconds, seconds)
+
+
+def _even_hours(clicks: Path) -> Path:
+    """The clicks of these hours, in a file beside."""
+    import polars as pl
+
+    hour = pl.col("occurred_at").str.slice(len(f"{DAY}T"), 2).cast(pl.Int8)
+    even = clicks.with_name("clicks.dat")
+    kept = _lines(clicks).filter((hour >= _FROM_HOUR) & (hour < _TO_HOUR))
+    kept.collect().write_csv(even, include_header=False)
+    return even
+
+
+def _lines(clicks: Path) -> pl.LazyFrame:
+    import polars as pl
+
+    return pl.scan_csv(clicks, has_header=False, infer_schema=False, new_columns=_COLUMNS)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:

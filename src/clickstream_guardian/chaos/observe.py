@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -31,6 +32,18 @@ class Sample:
     at: float
     judged: int | None = None
     anomalies: int | None = None
+
+
+def away(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """From when to when the database was away: from the first sample in vain to the last."""
+    found: list[tuple[float, float]] = []
+    before: Sample | None = None
+    for one in samples:
+        if one.judged is None:
+            begin = found.pop()[0] if before is not None and before.judged is None else one.at
+            found.append((begin, one.at))
+        before = one
+    return found
 
 
 class Observer:

@@ -23,7 +23,7 @@ from clickstream_guardian.chaos.load import (
     stop,
     told_rate,
 )
-from clickstream_guardian.chaos.observe import Observer, Sample
+from clickstream_guardian.chaos.observe import Observer, Sample, away
 from clickstream_guardian.chaos.timetable import Timetable
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.settings import Settings
@@ -110,7 +110,7 @@ def run_scenario(scenario: Scenario, rate: int, seconds: float, say: Say) -> Out
             latencies = timetable.latencies(observer.first_saved())
             found = command.anomalies()
             balance, labels = command.reconcile(), load.families()
-            answers = api_verdict(api.looks)
+            answers = api_verdict(api.looks, away(observer.samples))
             verdict = judge(
                 observer.samples, times, timetable, balance, found, expected, labels, answers
             )
@@ -140,6 +140,8 @@ def _disturb(
         _wait_for_load(process, observer)
         clock = _clock(command.home)
         time.sleep(load.seconds * _FAULT_AFTER)
+        if process.poll() is not None:
+            raise GuardianError(_ended_early(scenario, process))
         fault = observer.now()
         scenario.inject(victim)
         _, complaint = process.communicate(timeout=_PATIENCE_SECONDS)
@@ -151,13 +153,19 @@ def _disturb(
     restarted = observer.now()
     command.run(*arguments)
     if process.returncode == 0:
-        raise GuardianError(
-            f"{scenario.name}: the load had ended before the fault; make it longer."
-        )
+        raise GuardianError(_ended_early(scenario, process))
     said = [line for line in complaint.splitlines() if line.startswith("guardian: ")]
     ended = observer.now()
     last = said[-1].replace(str(command.home), "HOME") if said else ""
     return Times(fault, detected, lifted, restarted, ended), clock, last
+
+
+def _ended_early(scenario: Scenario, process: Popen[str]) -> str:
+    """A sentence about a command that was not there any more to be broken."""
+    if process.returncode == 0:
+        return f"{scenario.name}: the load had ended before the fault; make it longer."
+    _, error = process.communicate()
+    return f"{scenario.name}: the command failed before the fault: {error.strip()[-500:]}"
 
 
 def _clock(home: Path) -> StreamClock:

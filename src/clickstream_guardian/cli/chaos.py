@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clickstream_guardian.chaos.run import Outcome
 
 REPORTS = Path("chaos-reports")
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 chaos_app = typer.Typer(help="Failures on purpose, and what they cost.", no_args_is_help=True)
 
 
@@ -82,7 +83,9 @@ def run(
     from clickstream_guardian.cli.screen import table
 
     common = shared(context)
-    signal.signal(signal.SIGTERM, _interrupt)  # nothing is left running then either
+    for one in _ENDS:
+        if signal.getsignal(one) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(one, _interrupt)
     if number in SCENARIOS:
         outcome = run_scenario(SCENARIOS[number], rate, seconds, common.notes.print)
     elif number in _of_cluster():
@@ -102,6 +105,9 @@ def run(
 
 
 def _interrupt(*_: object) -> None:
+    """End by way of every cleaning up, which a second signal must not cut short."""
+    for one in _ENDS:
+        signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -69,12 +69,12 @@ def audit(settings: Settings, lake: Lake) -> list[TopicAudit]:
     ]
 
 
-def landed_rows(lake: Lake, table: str) -> int:
-    """Rows of a raw table, by its newest snapshot."""
+def landed_rows(lake: Lake, table: str) -> tuple[int, float]:
+    """Rows of a raw table by its newest snapshot, and when that was made, seconds since 1970."""
     snapshot = lake.iceberg_table(table).current_snapshot()
     if snapshot is None or snapshot.summary is None:
-        return 0
-    return int(snapshot.summary["total-records"] or 0)
+        return 0, 0.0
+    return int(snapshot.summary["total-records"] or 0), snapshot.timestamp_ms / 1000
 
 
 def landed_positions(lake: Lake, table: str, source: str) -> pl.DataFrame:

@@ -48,6 +48,9 @@ class Detection:
         self._wanted = threading.Event()
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+        self._asked_for = 0
+        self._heard = 0
         self._keeper = threading.Thread(target=self._keep, name=f"keep {group}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -57,12 +60,16 @@ class Detection:
     def __exit__(self, *_: object) -> None:
         self._wanted.clear()
         self._ended.set()
-        self._keeper.join()
-        if self._process is not None:
-            stop(self._process)
+        try:
+            self._keeper.join()
+        finally:
+            if self._process is not None:
+                stop(self._process)
 
     def start(self) -> None:
         """Start it, and again whenever it ends, until ``stop``."""
+        if not self._wanted.is_set():
+            self._asked_for += 1
         self._wanted.set()
 
     def stop(self) -> None:
@@ -75,7 +82,13 @@ class Detection:
     def kill(self) -> None:
         """``kill -9``; it is started again."""
         if self._process is not None:
+            self._asked_for += 1
             self._process.kill()
+
+    @property
+    def crashes(self) -> int:
+        """How often it ended although nobody ended it."""
+        return self._starts - self._asked_for
 
     def begin(self, buckets: int) -> None:
         """Start it, and wait until the beginning of every bucket is saved.
@@ -106,6 +119,15 @@ class Detection:
         """What it has printed, over all its starts."""
         return self._log.read_text() if self._log.exists() else ""
 
+    def listen(self) -> None:
+        """Forget what it has printed, for ``said_since``."""
+        self._heard = len(self.said)
+
+    @property
+    def said_since(self) -> str:
+        """What it has printed since ``listen``."""
+        return self.said[self._heard :]
+
     def _keep(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
             ended = self._process is None or self._process.poll() is not None
@@ -113,6 +135,7 @@ class Detection:
                 self._process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
+        self._starts += 1
         arguments = ("detect", "--group", self.group, "--from", "latest", *self._options)
         with self._log.open("ab") as log:
             return subprocess.Popen(

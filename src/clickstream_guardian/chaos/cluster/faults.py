@@ -15,6 +15,7 @@ from clickstream_guardian.chaos.cluster.detection import Detection
 from clickstream_guardian.chaos.cluster.load import open_producer
 from clickstream_guardian.chaos.cluster.observe import APPLICATION
 from clickstream_guardian.chaos.cluster.servers import Servers
+from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import CLICK, PURCHASE
 from clickstream_guardian.settings import Settings
 from clickstream_guardian.sources.kafka.admin import admin_client
@@ -28,6 +29,12 @@ _LANDING = ("postgres", "s3", "kafka", "registry", "connect", "watch")
 """What landing in the lake needs besides."""
 _CORRUPT_PAUSE_SECONDS = 0.02
 _SLOTS_PAUSE_SECONDS = 0.1
+_SLOTS_TAKERS = 4
+_SLOTS_PATIENCE_SECONDS = 60.0
+_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = %s AND application_name <> %s
+"""
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ class ClusterScenario:
     Attributes:
         number: its number in the list of all scenarios.
         fault: does it, and lifts it.
-        crash: work must go on without what is broken, so recovery counts from the fault; else it
-            counts from the fault's lifting.
+        crash: work must go on without what is broken, so recovery counts from the fault, which
+            stays until then; else it counts from the fault's lifting.
         groups: the stack's groups that it needs.
         options: of ``guardian detect``.
         landing: the output that must recover is that of the lake, not that of detection.
@@ -128,21 +135,27 @@ def _slots_taken(ground: Ground) -> Iterator[None]:
     taken: list[psycopg.Connection] = []
     stop = threading.Event()
     url = cluster_database_url(ground.settings)
-    thread = threading.Thread(target=_take_slots, args=(url, taken, stop), daemon=True)
+    threads = [
+        threading.Thread(target=_take_slots, args=(url, taken, stop), daemon=True)
+        for _ in range(_SLOTS_TAKERS)
+    ]
+    victims = ground.detection.database.rpartition("/")[2], APPLICATION
     with psycopg.connect(url, autocommit=True) as control:
-        thread.start()
+        for thread in threads:
+            thread.start()
         try:
-            while ground.servers.is_ready("postgres"):
+            deadline = time.monotonic() + _SLOTS_PATIENCE_SECONDS
+            while ground.servers.is_ready("postgres") or control.execute(_OTHERS, victims).rowcount:
+                if time.monotonic() > deadline:
+                    raise GuardianError("The connections were not exhausted; nothing was broken.")
                 time.sleep(_SLOTS_PAUSE_SECONDS)
-            control.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = %s AND application_name <> %s",
-                (ground.detection.database.rpartition("/")[2], APPLICATION),
-            )
             yield
+            if control.execute(_OTHERS, victims).rowcount:
+                raise GuardianError("Detection had a connection all the same; nothing was broken.")
         finally:
             stop.set()
-            thread.join()
+            for thread in threads:
+                thread.join()
             for connection in taken:
                 connection.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from clickstream_guardian.chaos.cluster.observe import Look
+from clickstream_guardian.chaos.cluster.observe import Landed, Look
 from clickstream_guardian.chaos.observe import Sample
 
 Longs = NDArray[np.int64]
@@ -37,11 +37,15 @@ class Read:
         )
 
     def newest(self, next_offsets: Mapping[int, int]) -> int:
-        """The last event of the load that lies before these offsets; -1 if none does."""
-        return max(
-            int(self.order[place][: max(0, at - self.starts[place])].max(initial=-1))
-            for place, at in next_offsets.items()
-        )
+        """Up to which event of the load every partition is judged; -1 if one is not at all."""
+        return min(self._newest(place, at) for place, at in next_offsets.items())
+
+    def _newest(self, place: int, next_offset: int) -> int:
+        count = max(0, next_offset - self.starts[place])
+        rest = self.order[place][count:]
+        if not np.any(rest >= 0):  # its last event may be older than that of others
+            return int(max(order.max(initial=-1) for order in self.order.values()))
+        return int(self.order[place][:count].max(initial=-1))
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Course:
     """How the output went.
 
     Attributes:
-        recovery_seconds: until an event that was due after the fault (or its lifting) was saved.
+        recovery_seconds: until of every partition an event that was due after the fault (or its
+            lifting) was saved.
         caught_up_seconds: until nothing that was due a second ago was unsaved any more.
         stalled_seconds: the longest time in which nothing was saved.
         lag: seconds and events that were due and not saved.
@@ -115,7 +120,7 @@ def course(looks: Sequence[Look], read: Read, pace: Pace, fault: float, since: f
 
 
 def landing_course(
-    landed: Sequence[tuple[float, int]],
+    landed: Sequence[Landed],
     way: Course,
     pace: Pace,
     since: float,
@@ -124,14 +129,13 @@ def landing_course(
     """The course where the output is the lake's: commits come so far apart, and are no stall.
 
     Args:
-        landed: seconds and rows of the lake, which may have held others before.
+        landed: what the lake held, perhaps of others before.
         way: the course of detection, whose samples are kept.
     """
-    before = [rows for at, rows in landed if at <= pace.began]
-    ours = [(at, rows - max(before, default=0)) for at, rows in landed]
-    known = max((rows for at, rows in ours if at <= since), default=0)
-    new = [at for at, rows in ours if at > since and rows > known]
-    lag = [(at, pace.due(at) - rows) for at, rows in ours if at > pace.began]
+    before = max((one.rows for one in landed if one.at <= pace.began), default=0)
+    known = max((one.rows for one in landed if one.at <= since), default=0)
+    new = [one.at for one in landed if one.committed > since and one.rows > known]
+    lag = [(one.at, pace.due(one.at) - one.rows + before) for one in landed if one.at > pace.began]
     limit = (BEHIND_SECONDS + commit_seconds) * pace.rate
     even = [at for at, left in lag if new and at >= new[0] and left <= limit]
     return replace(

@@ -38,6 +38,21 @@ class Look:
     next_offsets: dict[int, int] | None
 
 
+@dataclass(frozen=True)
+class Landed:
+    """What the lake held at a moment.
+
+    Attributes:
+        at: seconds since watching began.
+        rows: of its newest snapshot.
+        committed: seconds since watching began when that was made.
+    """
+
+    at: float
+    rows: int
+    committed: float
+
+
 @dataclass
 class Seen:
     """All that was seen.
@@ -45,14 +60,14 @@ class Seen:
     Attributes:
         crossings: of each anomaly, when it was first readable and the event at which it crossed.
         signs: when each sign of trouble was first there.
-        landed: seconds and rows of the lake, where that is watched.
+        landed: what the lake held over time, where that is watched.
         api: how the API answered.
     """
 
     looks: list[Look] = field(default_factory=list)
     crossings: dict[str, tuple[float, str]] = field(default_factory=dict)
     signs: list[tuple[float, str]] = field(default_factory=list)
-    landed: list[tuple[float, int]] = field(default_factory=list)
+    landed: list[Landed] = field(default_factory=list)
     api: list[ApiLook] = field(default_factory=list)
 
 
@@ -63,7 +78,8 @@ class Watcher:
         database: where the group saves.
         group: the detecting group.
         troubles: names what is wrong at present; may take its time.
-        landed: counts the rows of the lake; fails while it cannot be read.
+        landed: rows of the lake and when they were committed, seconds since 1970; fails while it
+            cannot be read.
     """
 
     def __init__(
@@ -71,7 +87,7 @@ class Watcher:
         database: str,
         group: str,
         troubles: Callable[[], list[str]],
-        landed: Callable[[], int] | None = None,
+        landed: Callable[[], tuple[int, float]] | None = None,
     ) -> None:
         self._database = database
         self._group = group
@@ -83,6 +99,7 @@ class Watcher:
             for run in (self._watch_output, self._watch_signs, self._watch_lake)
         ]
         self.began = time.monotonic()
+        self._began_at = time.time()
         self.seen = Seen()
 
     def __enter__(self) -> Self:
@@ -140,4 +157,5 @@ class Watcher:
     def _watch_lake(self) -> None:
         while self._landed is not None and not self._stop.wait(_SLOW_PAUSE_SECONDS):
             with suppress(Exception):  # whatever the storage's client fails with while it is away
-                self.seen.landed.append((self.now(), self._landed()))
+                rows, committed_at = self._landed()
+                self.seen.landed.append(Landed(self.now(), rows, committed_at - self._began_at))

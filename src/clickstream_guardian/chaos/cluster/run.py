@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +45,10 @@ _FAULT_AFTER = 0.4
 _REHEARSAL_SECONDS = 10.0
 """So much of the load is a backlog before it, for the rate that holds."""
 _HOLD = 0.25
-"""Share of the load during which it stays."""
+"""Share of the load during which it stays, at least."""
+_PATIENCE_SECONDS = 60.0
+"""Until work goes on without what a crash has broken, at most."""
+_LOOK_SECONDS = 0.05
 _JUDGED = (
     "SELECT anomaly_id, rule, session_id, window_start, window_end, measures, severity, status, "
     "event_count, first_crossed_at, crossed_event_id FROM anomaly_sessions"
@@ -108,6 +111,8 @@ def run_on(
         held = read_back(settings, starts, load.events)
         since = times.fault if scenario.crash else times.lifted
         way = course(seen.looks, held.read, pace, times.fault, since)
+        if scenario.crash and (way.recovery_seconds or 0) > times.lifted - times.fault:
+            way = replace(way, recovery_seconds=None)  # only what was broken brought it back
         if scenario.landing:
             way = landing_course(seen.landed, way, pace, since, settings.landing_commit_seconds)
         times, sign = _detected(times, seen, way, pace)
@@ -140,7 +145,10 @@ def _held_rate(trial: Trial, producer: EventProducer) -> float:
         producer.send(CLICK, as_events(part, CLICK))
         producer.flush()
     wait_saved(trial.detection, trial.settings)
-    return (len(rehearsal.events) - half) / (time.monotonic() - began)
+    rate = (len(rehearsal.events) - half) / (time.monotonic() - began)
+    if trial.lake is not None:
+        wait_landed(trial.detection, trial.settings, trial.lake)
+    return rate
 
 
 def _disturb(
@@ -165,10 +173,14 @@ def _broken(
     with sender:
         pace = Pace(sender.began - watcher.began, load.rate, len(load.events))
         time.sleep(load.seconds * _FAULT_AFTER)
+        before = ends(trial.settings)
+        detection.listen()
         fault = watcher.now()
         with scenario.fault(ground):
             time.sleep(load.seconds * _HOLD)
-        lifted = watcher.now()
+            if scenario.crash:
+                _wait_for_all(watcher.seen, before, load.rate // len(before))
+            lifted = watcher.now()
         sender.wait()
         wait_judged(detection, trial.settings)
         detection.wait(lambda: not trial.servers.troubles())
@@ -177,6 +189,16 @@ def _broken(
         watcher.look_again(detection.wait)
         times = Times(fault, fault, lifted, lifted, watcher.now())
         return times, pace, watcher.seen, len(ground.corrupted)
+
+
+def _wait_for_all(seen: Seen, before: Mapping[int, int], more: int) -> None:
+    """Until of every partition so much more is saved than lay there; not for ever."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        saved = seen.looks[-1].next_offsets if seen.looks else None
+        if saved and all(saved.get(place, 0) >= end + more for place, end in before.items()):
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _warm_up(trial: Trial, producer: EventProducer) -> None:
@@ -189,7 +211,7 @@ def _warm_up(trial: Trial, producer: EventProducer) -> None:
 
 def _troubles(trial: Trial) -> list[str]:
     found = [f"server {name}" for name in trial.servers.troubles()]
-    return [*found, "detection waits"] if "waiting: " in trial.detection.said else found
+    return [*found, "detection waits"] if "waiting: " in trial.detection.said_since else found
 
 
 def _detected(times: Times, seen: Seen, way: Course, pace: Pace) -> tuple[Times, str]:
@@ -228,6 +250,7 @@ def _verdict(
         stalled_seconds=way.stalled_seconds,
         detected_by=sign,
         api=api,
+        crashes=trial.detection.crashes,
     )
 
 
