@@ -17,7 +17,6 @@ hold; two more steps narrow it down.
 from __future__ import annotations
 
 import argparse
-import resource
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,6 @@ def judged(step: Step, rate: int, seconds: float) -> dict[str, Any]:
         "behind_seconds_by_quarter": behind,
         "busy_ratio": dict(step.busy),
         "processor_ratio": round(step.processor_ratio, 2),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "sent_per_second": round(min(1.0, step.sent) * rate),
         "holds": bool(sent and flat and p95 < _LATENCY_SECONDS),
         "gave_out": f"processors, most by {busiest}" if step.processor_ratio >= _BUSY else busiest,

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.sources.kafka.client import client_settings
 
 _PATIENCE_SECONDS = 10.0
 """How long leaders may change before it counts as a failure."""
@@ -16,7 +17,8 @@ _PATIENCE_SECONDS = 10.0
 
 def admin_client(servers: str) -> AdminClient:
     """A client for administration; it connects when it is first used."""
-    return AdminClient({"bootstrap.servers": servers, "log_level": 0, "socket.timeout.ms": 10_000})
+    patient = {"socket.timeout.ms": 10_000, "log_level": 0}  # topics take long to be made
+    return AdminClient(client_settings(servers) | patient)
 
 
 def brokers_online(servers: str, expected: int, seconds: float = 3.0) -> None:

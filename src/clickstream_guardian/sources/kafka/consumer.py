@@ -22,6 +22,7 @@ from confluent_kafka import (
 )
 
 from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.sources.kafka.client import client_settings
 from clickstream_guardian.sources.kafka.columns import Messages
 
 Place = tuple[str, int]
@@ -43,7 +44,7 @@ _EXPECTED = {
 def consumer_settings(servers: str, group: str) -> dict[str, Any]:
     """librdkafka's settings: offsets are ours, memory is bounded, a dead member is out in 10 s."""
     return {
-        "bootstrap.servers": servers,
+        **client_settings(servers),
         "group.id": group,
         "client.id": "guardian-detect",
         "partition.assignment.strategy": "range",
@@ -56,8 +57,6 @@ def consumer_settings(servers: str, group: str) -> dict[str, Any]:
         "fetch.wait.max.ms": 50,
         "fetch.min.bytes": 1,
         "queued.max.messages.kbytes": 65_536,
-        "reconnect.backoff.max.ms": 1000,
-        "log_level": 2,
     }
 
 

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import EventKind
 from clickstream_guardian.sources.kafka.avro import encode
+from clickstream_guardian.sources.kafka.client import client_settings
 from clickstream_guardian.sources.kafka.deadletter import dead_letter_headers
 from clickstream_guardian.sources.kafka.topics import DEAD_LETTER_TOPIC
 
@@ -25,7 +26,7 @@ QUEUE_KBYTES = 262_144
 def producer_settings(servers: str, delivery_timeout_seconds: int) -> dict[str, Any]:
     """librdkafka's settings: no loss, no repeats, order within a session, bounded memory."""
     return {
-        "bootstrap.servers": servers,
+        **client_settings(servers),
         "acks": "all",
         "enable.idempotence": True,
         "compression.type": "lz4",
@@ -36,9 +37,6 @@ def producer_settings(servers: str, delivery_timeout_seconds: int) -> dict[str, 
         "queue.buffering.max.messages": QUEUE_MESSAGES + BATCH_MESSAGES,
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
         "delivery.report.only.error": True,
-        "socket.keepalive.enable": True,
-        "reconnect.backoff.max.ms": 1000,
-        "log_level": 2,
     }
 
 

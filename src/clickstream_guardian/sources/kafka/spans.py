@@ -9,6 +9,7 @@ import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from clickstream_guardian.errors import GuardianError
+from clickstream_guardian.sources.kafka.client import client_settings
 
 _AT_ONCE = 50_000
 _PATIENCE_SECONDS = 30.0
@@ -25,12 +26,11 @@ def read_span(servers: str, topic: str, partition: int, begin: int, end: int) ->
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": servers,
+            **client_settings(servers),
             "group.id": f"guardian-reread-{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
-            "log_level": 0,
         }
     )
     place = TopicPartition(topic, partition, begin)
