@@ -34,7 +34,8 @@ class Verdict:
     """What came of it.
 
     Attributes:
-        detection_seconds: from the fault to the command's end with an error.
+        detection_seconds: from the fault to the command's end with an error, or on the cluster to
+            the first sign; None without one.
         recovery_seconds: from the fault (a crash) or its lifting to the first new saved output.
         lost, twice: events of the source that are not in the lake, or in it more than once.
         wrong: anomalies missing, added or different beside the undisturbed run.
@@ -46,7 +47,7 @@ class Verdict:
         detected_by: the first sign, on the cluster.
     """
 
-    detection_seconds: float
+    detection_seconds: float | None
     recovery_seconds: float | None
     lost: int
     twice: int

@@ -31,10 +31,11 @@ COLUMNS = {
 MEANING = """\
 *Detected*: from the fault to the first sign of it. Embedded that is the command's end with an
 error. On the cluster it is the first of: a server that does not do its work, detection that says
-"waiting", or a lag of a second's events and above all lag seen before the fault. *Recovered*: from
-the fault, where work has to go on without what is broken, else from its lifting, to the first
-output that can only have come after that moment. *Caught up*: from the same moment until all that
-was due a second ago is saved. *Hold*: what is judged of a backlog, before the fault."""
+"waiting", messages rejected, or a lag of a second's events and above all lag seen before the fault.
+*Recovered*: from the fault, where work has to go on without what is broken, else from its lifting,
+until output that can only have come after that moment, on the cluster of every partition. *Caught
+up*: from the same moment until all that was due a second ago is saved. *Hold*: what is judged of a
+backlog, before the fault."""
 """What the words of a report mean."""
 
 
@@ -81,7 +82,7 @@ def markdown(outcome: Outcome, values: dict[str, Any], picture: str) -> str:
     shown = {
         "events per second": f"{outcome.rate:,}",
         "that hold here, on a backlog": _number(outcome.held_rate),
-        "detected after": f"{values['detection_seconds']} s",
+        "detected after": _seconds(values["detection_seconds"]),
         "first sign": values["detected_by"],
         "recovered after": f"{values['recovery_seconds']} s",
         "caught up after": _seconds(values["caught_up_seconds"]),

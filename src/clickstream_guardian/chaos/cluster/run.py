@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,8 @@ def run_on(
             way = replace(way, recovery_seconds=None)  # only what was broken brought it back
         if scenario.landing:
             way = landing_course(seen.landed, way, pace, since, settings.landing_commit_seconds)
-        times, sign = _detected(times, seen, way, pace)
-        verdict = _verdict(trial, times, way, held, sign, corrupted, api_verdict(seen.api))
+        signs = _detected(times, seen, way, pace)
+        verdict = _verdict(trial, signs, way, held, corrupted, api_verdict(seen.api))
         return Outcome(
             scenario,
             rate,
@@ -211,27 +211,31 @@ def _warm_up(trial: Trial, producer: EventProducer) -> None:
 
 def _troubles(trial: Trial) -> list[str]:
     found = [f"server {name}" for name in trial.servers.troubles()]
-    return [*found, "detection waits"] if "waiting: " in trial.detection.said_since else found
+    if "waiting: " in trial.detection.said_since:
+        found.append("detection waits")
+    with suppress(psycopg.Error):
+        if _rejected(trial.detection):
+            found.append("messages are rejected")
+    return found
 
 
-def _detected(times: Times, seen: Seen, way: Course, pace: Pace) -> tuple[Times, str]:
-    """When the fault could first be seen, and by what."""
+def _detected(times: Times, seen: Seen, way: Course, pace: Pace) -> tuple[float | None, str]:
+    """After how many seconds the fault could first be seen, and by what."""
     settled = (pace.began + times.fault) / 2  # the first half before it holds the start
     usual = max((left for at, left in way.lag if settled <= at <= times.fault), default=0)
     limit = max(pace.rate, usual)
     lagging = [(at, "lag of a second") for at, left in way.lag if left > limit]
     signs = sorted(one for one in [*seen.signs, *lagging] if one[0] > times.fault)
     if not signs:
-        return times, "no sign"
-    return Times(times.fault, signs[0][0], times.lifted, times.restarted, times.ended), signs[0][1]
+        return None, "no sign"
+    return round(signs[0][0] - times.fault, 2), signs[0][1]
 
 
 def _verdict(
     trial: Trial,
-    times: Times,
+    signs: tuple[float | None, str],
     way: Course,
     held: Held,
-    sign: str,
     corrupted: int,
     api: ApiVerdict,
 ) -> Verdict:
@@ -239,7 +243,7 @@ def _verdict(
     found, expected = _anomalies(trial.detection), _anomalies(trial.calm)
     met, missed = attacks(found, expected, trial.load.labels)
     return Verdict(
-        detection_seconds=round(times.detected - times.fault, 2),
+        detection_seconds=signs[0],
         recovery_seconds=way.recovery_seconds,
         lost=held.lost + sum(row.missing for row in landed),
         twice=held.twice + sum(row.repeated for row in landed),
@@ -248,7 +252,7 @@ def _verdict(
         attacks_missed=missed,
         caught_up_seconds=way.caught_up_seconds,
         stalled_seconds=way.stalled_seconds,
-        detected_by=sign,
+        detected_by=signs[1],
         api=api,
         crashes=trial.detection.crashes,
     )
