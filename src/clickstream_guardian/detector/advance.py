@@ -287,7 +287,8 @@ def _judge_at_close(
     said: list[Anomaly] = []
     if log and any(windows_due(rule, log, closing) for rule in config.at_close):
         events = WholeLog(pl.concat([one.events for one in log]))
-        for rule in config.at_close:
+        # the widest first: what is made of its events serves for those of the others
+        for rule in sorted(config.at_close, key=lambda rule: -rule.window.size_us):
             said += judge_whole(rule, events, closing, state.reported, config.sample_size)
     reported.update((anomaly.anomaly_id, anomaly) for anomaly in said)
     return replace(state, whole=log, reported=reported), tuple(said)

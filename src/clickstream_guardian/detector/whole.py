@@ -44,14 +44,23 @@ class WholeLog:
     def within(self, rule: Rule, due: np.ndarray, *, coded: bool = False) -> pl.DataFrame:
         """The events from the first due window to the last.
 
-        ``coded`` adds a number for each session and item, which is that of this log alone.
+        ``coded`` adds a number for each session and item, which is that of one answer alone.
         """
         begin_us, end_us = int(due[0]), int(due[-1]) + rule.window.size_us
-        events = self._coded if coded else self.events
-        if self._is_sorted:
-            begin, end = np.searchsorted(self.at, (begin_us, end_us))
-            return events.slice(begin, end - begin)
-        return events.filter((pl.col("at") >= begin_us) & (pl.col("at") < end_us))
+        if not self._is_sorted:
+            events = self.events.filter((pl.col("at") >= begin_us) & (pl.col("at") < end_us))
+            return _coded(events) if coded else events
+        begin, end = map(int, np.searchsorted(self.at, (begin_us, end_us)))
+        return self._coded_rows(begin, end) if coded else self.events.slice(begin, end - begin)
+
+    def _coded_rows(self, begin: int, end: int) -> pl.DataFrame:
+        """Rows with their numbers; those last made serve for what lies within them."""
+        for first, known in self._last_coded:
+            if first <= begin and end <= first + len(known):
+                return known.slice(begin - first, end - begin)
+        coded = _coded(self.events.slice(begin, end - begin))
+        self._last_coded[:] = [(begin, coded)]
+        return coded
 
     def panes(self, every_us: int) -> np.ndarray:
         """Starts of the panes of that length in which there is an event."""
@@ -83,8 +92,8 @@ class WholeLog:
         return {}
 
     @cached_property
-    def _coded(self) -> pl.DataFrame:
-        return self.events.with_columns(session=_code("session_id"), item=_code("item_id"))
+    def _last_coded(self) -> list[tuple[int, pl.DataFrame]]:
+        return []
 
     @cached_property
     def _is_sorted(self) -> bool:
@@ -103,6 +112,10 @@ class Closing:
     closed_before_us: int
     closed_us: int
     fresh: WholeLog
+
+
+def _coded(events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(session=_code("session_id"), item=_code("item_id"))
 
 
 def _code(column: str) -> pl.Expr:
