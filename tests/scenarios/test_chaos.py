@@ -68,7 +68,9 @@ def test_interrupted_nothing_is_left_running(
     guardian: Guardian, scratch: Path, ends: signal.Signals
 ) -> None:
     load = ("--rate", "2000", "--seconds", "60")
+    before = signal.signal(ends, signal.SIG_DFL)  # under `nohup` it would be ignored
     run = guardian.start("chaos", "run", "11", *load, TMPDIR=str(scratch))
+    signal.signal(ends, before)
     deadline = time.monotonic() + 60
     while not list(scratch.glob("*/api/serve.log")):
         assert run.poll() is None
