@@ -22,7 +22,7 @@ def test_a_dead_letter_is_mended_and_everything_still_adds_up(
     retried = guardian.run("deadletter", "retry", bad["letter"], "--replace", mended).stdout
     assert "2014-04-08" in retried
     again = guardian.run("deadletter", "retry", bad["letter"], "--replace", mended, code=2)
-    assert "retried or dropped before" in again.stderr
+    assert "Retried or dropped before: 1" in again.stderr
     assert "bad_timestamp" not in guardian.run("deadletter", "list").stdout
 
     guardian.run("batch", "--dirty")
