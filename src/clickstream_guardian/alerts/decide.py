@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from clickstream_guardian.alerts.model import (
@@ -26,7 +27,8 @@ def decide(
     """The notices of this moment, the most severe first.
 
     A concern is told of at once when it is new or has become more severe, and again when the
-    cooldown has passed and it has lasted or grown. A condition that has ended is told once more.
+    cooldown has passed and it has lasted or grown. A condition that has ended, and stays away for
+    the time of settling, is told once more.
 
     Args:
         concerns: what is wrong now; of the same rule and key at most one.
@@ -44,7 +46,7 @@ def decide(
     notices += [
         Notice(Concern(was.source, about, was.severity, "It is over."), State.OVER, 0)
         for about, was in told.items()
-        if about not in here and was.state is not State.OVER and was.source.lasts
+        if about not in here and _is_over(was, policy, now)
     ]
     ordered = sorted(notices, key=lambda one: (-one.concern.severity, one.concern.about))
     return [_silenced(one, silences, now) for one in ordered]
@@ -57,6 +59,22 @@ def remember(told: dict[AlertKey, Told], notices: Sequence[Notice], now: datetim
         told[concern.about] = Told(
             concern.source, concern.severity, concern.count, now, notice.state
         )
+
+
+def watch_ends(told: dict[AlertKey, Told], concerns: Iterable[Concern], now: datetime) -> None:
+    """Note which conditions are seen no more, and since when; to be done before ``decide``."""
+    here = {one.about for one in concerns}
+    for about, was in told.items():
+        if about in here:
+            told[about] = replace(was, gone_since=None)
+        elif was.gone_since is None:
+            told[about] = replace(was, gone_since=now)
+
+
+def _is_over(was: Told, policy: Policy, now: datetime) -> bool:
+    if was.state is State.OVER or not was.source.lasts or was.gone_since is None:
+        return False
+    return now - was.gone_since >= policy.settling
 
 
 def _state(concern: Concern, was: Told | None, policy: Policy, now: datetime) -> State | None:

@@ -107,13 +107,18 @@ class AppriseChannel:
 
     def send(self, message: Message) -> bool:
         """Whether it was taken."""
-        from apprise import NotifyType
+        from apprise import NotifyFormat, NotifyType
 
         kinds = {Severity.CRITICAL: NotifyType.FAILURE, Severity.LOW: NotifyType.INFO}
         kind = kinds.get(message.severity, NotifyType.WARNING)
         try:
             return bool(
-                self._apprise.notify(title=message.title, body=message.body, notify_type=kind)
+                self._apprise.notify(
+                    title=message.title,
+                    body=message.body,
+                    notify_type=kind,
+                    body_format=NotifyFormat.TEXT,  # a session's id may look like HTML
+                )
             )
         except Exception:  # a channel's own trouble is a channel that did not take the message
             return False

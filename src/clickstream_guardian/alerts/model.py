@@ -61,13 +61,19 @@ class Concern:
 
 @dataclass(frozen=True)
 class Told:
-    """What was last told of a concern."""
+    """What was last told of a concern.
+
+    Attributes:
+        at: when that was.
+        gone_since: from when on it was seen no more; None while it is there.
+    """
 
     source: Source
     severity: Severity
     count: int
     at: datetime
     state: State
+    gone_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,9 @@ class Policy:
     Attributes:
         least: concerns less severe are not told.
         cooldown: the least time between two notices of one rule and key.
+        settling: a condition that comes and goes faster is one that lasts.
     """
 
     least: Severity = Severity.HIGH
     cooldown: timedelta = timedelta(minutes=15)
+    settling: timedelta = timedelta(minutes=1)

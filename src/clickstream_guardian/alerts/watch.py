@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from clickstream_guardian.alerts.conditions import Thresholds, conditions
-from clickstream_guardian.alerts.decide import decide, remember
+from clickstream_guardian.alerts.decide import decide, remember, watch_ends
 from clickstream_guardian.alerts.deliver import FILE, Delivered, Delivery
 from clickstream_guardian.alerts.look import Look, Probe, Sight
 from clickstream_guardian.alerts.message import compose
@@ -89,7 +89,9 @@ class Watch:
         now = sight.seen.at
         self._read_silences()
         concerns = [*conditions(sight.seen, self._limits), *sight.anomalies]
-        known = self._told if sight.seen.status is not None else _of_services(self._told)
+        known = dict(self._told) if sight.seen.status else _of_services(self._told)
+        watch_ends(known, concerns, now)
+        self._told |= known
         notices = decide(concerns, known, self._silences, self._policy, now)
         kept = self._keep(sight, notices)
         remember(self._told, notices, now)

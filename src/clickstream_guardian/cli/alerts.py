@@ -61,37 +61,43 @@ def watch(
     with opened_store(settings) as store:
         if once:
             with _alone(settings):
-                made = _watch(settings, store)
+                made = _watch(settings, store, settling=timedelta())
                 told = made.begin() + len(made.round())
             notes.print(f"{told} alerts.")
             return
-        with watching(settings, store) as is_ours:
-            if not is_ours:
-                raise _taken(settings)
+        with _alone(settings):
+            pass  # an error where another watches; beside `guardian serve` this would wait for it
+        with watching(settings, store):
             notes.print("Watching; Ctrl-C stops.")
             wait_for_stop()
 
 
 @contextmanager
-def watching(settings: Settings, store: Store) -> Iterator[bool]:
-    """Watch in a thread for as long as the ``with``; False where another process watches."""
+def watching(settings: Settings, store: Store) -> Iterator[None]:
+    """Watch in a thread for as long as the ``with``, once no other process does."""
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=_keep_watch, args=(settings, store, stop), name="alerts", daemon=True
+    )
+    thread.start()
     try:
-        with _alone(settings):
-            made, stop = _watch(settings, store), threading.Event()
-            thread = threading.Thread(
-                target=made.run,
-                args=(stop, settings.alert_interval_seconds, _say),
-                name="alerts",
-                daemon=True,
-            )
-            thread.start()
-            try:
-                yield True
-            finally:
-                stop.set()
-                thread.join(10)
-    except _TakenError:
-        yield False
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def _keep_watch(settings: Settings, store: Store, stop: threading.Event) -> None:
+    told = False
+    while not stop.is_set():
+        try:
+            with _alone(settings):
+                _watch(settings, store).run(stop, settings.alert_interval_seconds, _say)
+        except GuardianError as error:
+            if not told:
+                _say(f"{error} Trying again every {settings.alert_interval_seconds:g} s.")
+            told = True
+            stop.wait(settings.alert_interval_seconds)
 
 
 @alerts_app.command("test")
@@ -186,16 +192,6 @@ def _say(sentence: str) -> None:
     typer.echo(f"guardian: {sentence}", err=True)
 
 
-class _TakenError(UsageError):
-    """Another process watches for this home."""
-
-
-def _taken(settings: Settings) -> _TakenError:
-    return _TakenError(
-        f"{settings.home_path}: another process watches already (`guardian serve` does so too)."
-    )
-
-
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Be the only one who watches for this home; a crash lets go by itself."""
@@ -205,14 +201,17 @@ def _alone(settings: Settings) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise _taken(settings) from error
+        raise UsageError(
+            f"{settings.home_path}: another process watches already (`guardian serve` does so too)."
+        ) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def _watch(settings: Settings, store: Store) -> Watch:
+def _watch(settings: Settings, store: Store, settling: timedelta = timedelta(minutes=1)) -> Watch:
+    """Who looks for what is wrong; what ended has to stay away for so long."""
     from clickstream_guardian.alerts.conditions import Thresholds
     from clickstream_guardian.alerts.model import Policy
     from clickstream_guardian.alerts.watch import Watch
@@ -221,6 +220,7 @@ def _watch(settings: Settings, store: Store) -> Watch:
     policy = Policy(
         Severity[settings.alert_least_severity.upper()],
         timedelta(seconds=settings.alert_cooldown_seconds),
+        settling,
     )
     limits = Thresholds(
         settings.alert_lag_messages,

@@ -168,11 +168,12 @@ class Retry:
             position = self._lake.positions(kind.table).get(RETRIES, 0)
             with self._store.begin() as connection:
                 claimed = list_retries(connection, kind.name, position)
-            rows = [row for one in claimed if (row := self._row(one)) is not None]
-            if rows:
-                table = pa.concat_tables(rows, promote_options="default")
+            kept = [(one, row) for one in claimed if (row := self._row(one)) is not None]
+            if kept:
+                table = pa.concat_tables([row for _, row in kept], promote_options="default")
                 staged = self._lake.write_files(kind.table, table)
-                behind = (claimed[-1].retry_offset or 0) + 1
+                # not behind one that was opened again: its offset is the next to be given
+                behind = (kept[-1][0].retry_offset or 0) + 1
                 self._lake.commit(kind.table, staged, {RETRIES: behind}, {RETRIES: position})
 
     def _row(self, claimed: Decision) -> pa.Table | None:
@@ -181,7 +182,8 @@ class Retry:
         letter = self._read.get(key)
         if letter is None:
             wanted = LetterFilter(key.source, None, key.partition, key.offset)
-            [letter] = find_letters(self._lake, wanted)
+            found = find_letters(self._lake, wanted)  # a source may begin as another's name does
+            letter = next(one for one in found if one.source == key.source)
         event = self._decoded(letter, claimed.replacement)
         if isinstance(event, str):
             with self._store.begin() as connection:

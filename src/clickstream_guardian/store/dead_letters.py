@@ -14,6 +14,9 @@ from clickstream_guardian.store.advisory import Lock, lock_for_transaction
 from clickstream_guardian.store.driver import driver_connection
 from clickstream_guardian.store.tables import dead_letter_decisions as decisions
 
+_KEYS_AT_ONCE = 5_000
+"""Three parameters each; a statement may hold 65,535."""
+
 
 class LetterKey(NamedTuple):
     """What names a dead letter for good: source, partition, offset."""
@@ -85,8 +88,12 @@ def list_decisions(connection: Connection) -> dict[LetterKey, Decision]:
 def decided(connection: Connection, keys: Sequence[LetterKey]) -> dict[LetterKey, Decision]:
     """The decisions on some letters."""
     place = tuple_(decisions.c.source, decisions.c.partition, decisions.c.offset)
-    found = connection.execute(select(decisions).where(place.in_([tuple(key) for key in keys])))
-    return {one.key: one for one in map(_decision, found.mappings())}
+    found: dict[LetterKey, Decision] = {}
+    for first in range(0, len(keys), _KEYS_AT_ONCE):
+        wanted = [tuple(key) for key in keys[first : first + _KEYS_AT_ONCE]]
+        rows = connection.execute(select(decisions).where(place.in_(wanted))).mappings()
+        found |= {one.key: one for one in map(_decision, rows)}
+    return found
 
 
 def _insert(connection: Connection, made: Decision) -> bool:

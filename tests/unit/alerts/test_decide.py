@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from clickstream_guardian.alerts.decide import decide, remember
+from clickstream_guardian.alerts.decide import decide, remember, watch_ends
 from clickstream_guardian.alerts.message import compose
 from clickstream_guardian.alerts.model import (
     AlertKey,
@@ -36,6 +36,7 @@ class Story:
 
     def at(self, minutes: float, *concerns: Concern) -> list[Notice]:
         now = START + timedelta(minutes=minutes)
+        watch_ends(self.told, concerns, now)
         notices = decide(concerns, self.told, self.silences, POLICY, now)
         remember(self.told, notices, now)
         return notices
@@ -62,9 +63,16 @@ def test_a_condition_is_told_again_while_it_lasts_and_once_when_it_ends() -> Non
     assert [one.state for one in story.at(0, LAG)] == [State.NEW]
     assert story.at(14.9, LAG) == []
     assert [one.state for one in story.at(15, LAG)] == [State.AGAIN]
-    assert [one.state for one in story.at(16)] == [State.OVER]
-    assert story.at(17) == []
-    assert [one.state for one in story.at(18, LAG)] == [State.NEW]
+    assert story.at(16) == []
+    assert [one.state for one in story.at(17)] == [State.OVER]
+    assert story.at(18) == []
+    assert [one.state for one in story.at(19, LAG)] == [State.NEW]
+
+
+def test_a_condition_that_flaps_is_one_that_lasts() -> None:
+    story = Story()
+    told = [one.state for n in range(240) for one in story.at(n / 12, *([LAG] * (n % 2 == 0)))]
+    assert told == [State.NEW, State.AGAIN]
 
 
 def test_what_gets_worse_does_not_wait_for_the_cooldown() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from email import message_from_string, policy
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,19 @@ def test_a_channel_that_is_gone_leaves_it_to_the_next(tmp_path: Path) -> None:
     assert (done.attempts, mail.asked, len(mail.taken)) == (5, 2, 1)
     assert "Subject: [critical] BOT_LIKE session 77" in mail.taken[0]
     assert not (tmp_path / "alerts.jsonl").exists()
+
+
+def test_what_looks_like_html_is_text_in_a_mail(tmp_path: Path) -> None:
+    body = 'session <a href="https://evil">Guardian login</a>\nsecond line'
+    with mail_server() as mail:
+        delivery(tmp_path, [], mail.url).deliver(replace(MESSAGE, body=body))
+    parts = {
+        part.get_content_type(): part.get_content()
+        for part in message_from_string(mail.taken[0], policy=policy.default).walk()
+        if not part.is_multipart()
+    }
+    assert "<a href=" not in parts.get("text/html", "")
+    assert body in parts["text/plain"].replace("\r\n", "\n")
 
 
 def test_what_no_channel_takes_is_in_the_file(tmp_path: Path) -> None:

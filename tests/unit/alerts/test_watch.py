@@ -24,7 +24,7 @@ from tests.unit.store.samples import START, at
 
 from .servers import webhook
 
-POLICY = Policy(Severity.HIGH, timedelta(minutes=15))
+POLICY = Policy(Severity.HIGH, timedelta(minutes=15), settling=timedelta())
 
 
 def watch(

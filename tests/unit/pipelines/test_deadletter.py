@@ -21,6 +21,7 @@ from clickstream_guardian.pipelines import deadletter
 from clickstream_guardian.pipelines.deadletter import Retried, Retry
 from clickstream_guardian.pipelines.reconcile import Imbalance, reconcile
 from clickstream_guardian.store import SourceRecord, Store, begin_source, finish_source
+from clickstream_guardian.store.dead_letters import LetterKey, claim_retry, decided
 from tests.unit.lake.rows import FILE, MIDNIGHT, query
 
 GOOD = b"7,2014-04-06T10:00:00.000Z,5,S"
@@ -171,6 +172,26 @@ with open_store(Settings(home={str(tmp_path)!r}, database_url={store.catalog_uri
     assert reconcile(store, lake).imbalances == ()
 
 
+def test_a_claim_that_no_longer_decodes_takes_no_offset_from_the_next(
+    store: Store, lake: Lake
+) -> None:
+    for offset in (0, 1):  # of two that decoded once and were claimed, the second does not now
+        with store.begin() as connection:
+            assert claim_retry(connection, LetterKey(FILE.source, 0, offset), CLICK.name, None)
+    assert retry(store, lake).landed == []
+    assert retry(store, lake, 3, replacement="9,2014-04-06T11:00:00Z,3,0").landed
+    assert clicks(lake) == [("7", "retry", 0), ("9", "retry", 1)]
+    assert reconcile(store, lake).imbalances == ()
+
+
+def test_more_letters_than_a_statement_has_parameters_are_looked_up(store: Store) -> None:
+    key = LetterKey(FILE.source, 0, 29_999)
+    with store.begin() as connection:
+        claim_retry(connection, key, CLICK.name, None)
+        found = decided(connection, [LetterKey(FILE.source, 0, n) for n in range(30_000)])
+    assert list(found) == [key]
+
+
 def test_what_came_in_is_held_against_the_lake_by_hour(store: Store, lake: Lake) -> None:
     read_source(store, {}, len(LINES))
     assert reconcile(store, lake).imbalances == ()
@@ -191,8 +212,6 @@ def test_an_hour_that_lacks_rows_is_named(store: Store, lake: Lake) -> None:
 
 
 def test_a_retry_that_was_claimed_and_not_landed_is_an_imbalance(store: Store, lake: Lake) -> None:
-    from clickstream_guardian.store.dead_letters import LetterKey, claim_retry
-
     with store.begin() as connection:
         assert claim_retry(connection, LetterKey(FILE.source, 0, 0), CLICK.name, None)
     [one] = reconcile(store, lake).imbalances
