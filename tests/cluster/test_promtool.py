@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import yaml
@@ -58,7 +59,10 @@ def test_prometheus_reads_its_configuration() -> None:
 
 
 def test_every_process_names_its_metrics_as_prometheus_asks() -> None:
-    served = [*map(generate_latest, registries()), api_measures().text(gauges(STATUS))]
+    served = [
+        *map(generate_latest, registries()),
+        api_measures().text(gauges(STATUS, date(2026, 1, 1))),
+    ]
     complaints = [
         line
         for text in served

@@ -31,6 +31,8 @@ def test_troubles_are_found_and_a_sound_home_is_sound(
             "GUARDIAN_ALERT_CHANNELS": "nonsense://x",
         }
         ill = findings(guardian, 1, **wrong)
+        guardian.run("batch", "--dirty", code=2, **wrong)
+    assert findings(guardian, 1, **ports)["batch"]["state"] == "trouble"
     troubles = {what for what, one in ill.items() if one["state"] == "trouble"}
     assert {"API port", "rules", "alert channels"} <= troubles
     assert all(ill[what]["remedy"] for what in troubles)

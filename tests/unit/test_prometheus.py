@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -62,7 +63,7 @@ def names_of(registry: CollectorRegistry) -> set[str]:
 def served() -> set[str]:
     """Every name that a scrape of the API, a detector, a replay, a producer or a broker
     can hold."""
-    return set(gauges(STATUS)).union(BROKER_METRICS, *map(names_of, registries()))
+    return set(gauges(STATUS, date(2026, 1, 1))).union(BROKER_METRICS, *map(names_of, registries()))
 
 
 def registries() -> list[CollectorRegistry]:
@@ -149,3 +150,9 @@ def test_every_metric_of_ours_is_on_the_page() -> None:
 def test_the_rules_are_loaded_by_the_configuration() -> None:
     found = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     assert all((PROMETHEUS / name).is_file() for name in found["rule_files"])
+
+
+def test_the_day_that_runs_is_not_dirty() -> None:
+    batch = STATUS["batch"] | {"dirty_days": ["2026-01-01", "2026-01-02", "2026-01-03"]}
+    found = gauges(STATUS | {"batch": batch}, date(2026, 1, 3))
+    assert found["guardian_days_dirty"][1] == 2

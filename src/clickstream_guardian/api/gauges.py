@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 Gauges = dict[str, tuple[str, float]]
 
 
-def gauges(status: Mapping[str, Any] | None) -> Gauges:
-    """Gauges (meaning and value by name) of ``/status``; None where the database is away."""
+def gauges(status: Mapping[str, Any] | None, today: date) -> Gauges:
+    """Gauges (meaning and value by name) of ``/status``; None where the database is away.
+
+    The day that runs has no numbers yet, or old ones: it does not count as dirty.
+    """
     found: Gauges = {
         "guardian_database_up": ("Whether the database answers.", float(status is not None))
     }
@@ -30,8 +33,10 @@ def gauges(status: Mapping[str, Any] | None) -> Gauges:
         ),
         "guardian_days_computed": ("Days with metrics.", batch["day_count"]),
         "guardian_days_dirty": (
-            "Days whose rows in the lake differ from what was computed.",
-            None if batch["dirty_days"] is None else len(batch["dirty_days"]),
+            "Days before today whose rows in the lake differ from what was computed.",
+            None
+            if batch["dirty_days"] is None
+            else sum(day < today.isoformat() for day in batch["dirty_days"]),
         ),
         "guardian_batch_finished_timestamp_seconds": (
             "When the last run of the daily metrics ended.",

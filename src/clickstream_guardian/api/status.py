@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated
 
 import pydantic_core
@@ -51,11 +52,12 @@ async def status(request: Request, _: Annotated[NoParameters, Query()]) -> Respo
 )
 async def prometheus(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
     """What Prometheus scrapes: this process, and the state of the data."""
+    today = datetime.now(UTC).date()
     try:
         rows = await reader_of(request).rows(read_status.status())
-        found = gauges(system_status(json.loads(rows[0][0])))
+        found = gauges(system_status(json.loads(rows[0][0])), today)
     except (BusyError, SlowQueryError, UnreachableError):
-        found = gauges(None)
+        found = gauges(None, today)
     return Response(
         parts_of(request).measures.text(found),
         headers={"Cache-Control": "no-store"},

@@ -252,4 +252,5 @@ def _services(settings: Settings) -> Mapping[str, str | None]:
 
 
 def _trouble(state: str) -> str | None:
-    return None if state == "READY" else state
+    """What is wrong with a server: one that is not to run, or is about to, has no trouble."""
+    return None if state in ("READY", "STARTING", "STOPPED") else state

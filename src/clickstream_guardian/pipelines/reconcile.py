@@ -171,6 +171,18 @@ def note_lake(store: Store, lake: Lake) -> None:
         landed=rows["clicks"] + rows["purchases"],
         rejected=rows["rejected"],
         dirty_days=dirty_days(store, lake),
+        difference=_difference(store, lake),
     )
     with store.begin() as connection:
         save_lake_snapshot(connection, snapshot)
+
+
+def _difference(store: Store, lake: Lake) -> int | None:
+    """What finished sources counted and the lake does not hold; None while one is being read."""
+    with store.begin() as connection:
+        records = list_sources(connection)
+    if not records or any(record.total_lines is None for record in records):
+        return None
+    return sum(
+        (one.record.total_lines or 0) - one.landed - one.rejected for one in balances(store, lake)
+    )

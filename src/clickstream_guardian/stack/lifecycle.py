@@ -135,12 +135,20 @@ def plan(
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
-    """The state and memory of each server; empty if the stack is down."""
+    """The state and memory of each server; empty if the stack is down.
+
+    Raises:
+        GuardianError: its supervisor has died.
+    """
     secrets = load_secrets(settings.home_path)
     if secrets is None:
         return []
     supervisor = Supervisor(stack_folder(settings), secrets.supervisor_password)
     states = supervisor.states()
+    if not states and supervisor.died():
+        raise GuardianError(
+            "The stack's supervisor has died; start it again by `guardian stack up`."
+        )
     groups = {state.group for state in states}
     by_name = {s.name: s for s in plan(settings, secrets, groups, lambda _: None)}
     rows = []

@@ -133,6 +133,11 @@ class Supervisor:
             for row in self._rpc.getAllProcessInfo()
         ]
 
+    def died(self) -> bool:
+        """Whether it ended without putting its pid file away, as when it was killed."""
+        pid_file = self.folder / "supervisord.pid"
+        return pid_file.exists() and not psutil.pid_exists(int(pid_file.read_text() or 0))
+
     def alive(self, name: str) -> bool:
         """Whether a process runs or is about to."""
         return any(state.name == name and state.alive for state in self.states())

@@ -24,13 +24,14 @@ class LakeSnapshot:
         landed: rows in ``raw.clicks`` and ``raw.purchases``, duplicates included.
         rejected: rows in ``raw.rejected``.
         dirty_days: days whose rows or verdicts differ from what their metrics were made of.
-        received: messages that came in, where no source records tell (a live log); else None.
+        difference: what the sources that are finished counted, minus landed, minus rejected; None
+            where none is (as on a live log), or one is still being read.
     """
 
     landed: int
     rejected: int
     dirty_days: Sequence[date]
-    received: int | None = None
+    difference: int | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def system_status(seen: Mapping[str, Any]) -> dict[str, Any]:
         "newest_event_at": seen["newest_event_at"],
         "lag": sum(lags) if lags else None,
         "events": events,
-        "reconciliation": _reconciliation(seen, lake, events),
+        "reconciliation": _reconciliation(lake),
         "batch": {
             "newest_dt": seen["days"]["newest_dt"],
             "day_count": seen["days"]["day_count"],
@@ -47,31 +47,25 @@ def _last_run(batch: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _events(seen: Mapping[str, Any], lake: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What came in: by the sources, or by the lake where a live log keeps no such records."""
     totals, days = seen["totals"], seen["days"]
-    received, rejected = totals["lines"], totals["rejected"]
-    if lake and lake["value"]["received"] is not None:
-        received, rejected = lake["value"]["received"], lake["value"]["rejected"]
     landed = lake["value"]["landed"] if lake else None
     computed = bool(days["day_count"])
     return {
-        "received": received,
+        "received": totals["lines"],
         "landed": landed if landed is not None or not computed else days["rows"],
         "events": days["events"] if computed else None,
         "duplicates": days["rows"] - days["events"] if computed else None,
-        "rejected": rejected,
+        "rejected": totals["rejected"],
         "rejected_by_reason": seen["reasons"],
         "late": totals["late"],
     }
 
 
-def _reconciliation(
-    seen: Mapping[str, Any], lake: Mapping[str, Any] | None, events: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The balance when the lake was last seen; None while a source is still being read."""
-    if lake is None or seen["totals"]["running"]:
+def _reconciliation(lake: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The balance when the lake was last seen; None where there was none to be told."""
+    difference = lake["value"].get("difference") if lake else None
+    if lake is None or difference is None:
         return None
-    difference = events["received"] - lake["value"]["landed"] - lake["value"]["rejected"]
     return {
         "balanced": difference == 0,
         "difference": difference,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sqlalchemy import text
 
 from clickstream_guardian.events.fields import CLICK, EventKind
 from clickstream_guardian.events.rejections import Reason, reject
@@ -19,7 +20,7 @@ from clickstream_guardian.lake.model import SourcePartition
 from clickstream_guardian.lake.rejected import DeadLetter, LetterFilter
 from clickstream_guardian.pipelines import deadletter
 from clickstream_guardian.pipelines.deadletter import Retried, Retry
-from clickstream_guardian.pipelines.reconcile import Imbalance, reconcile
+from clickstream_guardian.pipelines.reconcile import Imbalance, note_lake, reconcile
 from clickstream_guardian.store import SourceRecord, Store, begin_source, finish_source
 from clickstream_guardian.store.dead_letters import LetterKey, claim_retry, decided
 from tests.unit.lake.rows import FILE, MIDNIGHT, query
@@ -198,6 +199,22 @@ def test_what_came_in_is_held_against_the_lake_by_hour(store: Store, lake: Lake)
     retry(store, lake, 0)
     found = reconcile(store, lake)
     assert (found.imbalances, found.came_in, found.landed, found.rejected) == ((), 4, 0, 4)
+    assert noted_difference(store, lake) == 0  # a retried letter has come in once
+
+
+def test_what_is_missing_is_noted_and_nothing_where_no_source_tells(
+    store: Store, lake: Lake
+) -> None:
+    assert noted_difference(store, lake) is None
+    read_source(store, {"2014-04-06 10": 2}, len(LINES))
+    assert noted_difference(store, lake) == 2
+
+
+def noted_difference(store: Store, lake: Lake) -> object:
+    note_lake(store, lake)
+    with store.begin() as connection:
+        noted = connection.execute(text("SELECT value FROM status_snapshots")).scalar_one()
+    return noted["difference"]
 
 
 def test_an_hour_that_lacks_rows_is_named(store: Store, lake: Lake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -143,3 +144,14 @@ def test_groups_stop_in_the_reverse_of_their_start(tmp_path: Path) -> None:
 def test_a_value_that_cannot_be_passed_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="quotation mark"):
         configuration(tmp_path, [sleeper(tmp_path, "s3", "s3", KEY='a"b')], "x")
+
+
+def test_a_killed_supervisor_is_told_from_one_that_was_stopped(tmp_path: Path) -> None:
+    one = Supervisor(tmp_path, "secret")
+    assert not one.died()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "supervisord.pid").write_text(f"{ended.pid}\n")
+    assert one.died()
+    (tmp_path / "supervisord.pid").write_text(f"{os.getpid()}\n")
+    assert not one.died()
