@@ -62,7 +62,7 @@ T = TypeVar("T")
 _READ_MESSAGES = 20_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 _AFTER_CONFLICT = 1.0
-_HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 
 
 class Watcher(Protocol):
@@ -208,7 +208,7 @@ class LiveDetection:
             self._settle()
         if due := [one for one in due if self._buckets.get(one.bucket.number) is one.bucket]:
             self._saving = _Saving(due, self._saver.submit(self._save_once, due))
-        elif self._saving is None and started - self._saved_at > _HEARTBEAT_SECONDS:
+        elif self._saving is None and started - self._saved_at > HEARTBEAT_SECONDS:
             self._patiently(self._note_idleness)
         if self._held:
             self._start()
@@ -316,7 +316,9 @@ class LiveDetection:
         return time.monotonic()
 
     def _note_idleness(self) -> None:
-        """Tell that this process lives, and that nothing comes."""
+        """Tell that this process lives, and that nothing comes: the log says so, and is there."""
+        for number in list(self._buckets)[:1]:
+            self._consumer.span(self._consumer.places(number)[0])
         now = time.monotonic()
         noted = [bucket.idle(now) for bucket in self._buckets.values()]
         with self._store.begin() as connection:

@@ -44,8 +44,14 @@ from clickstream_guardian.pipelines.judge import (
     save_findings,
     to_micros,
 )
-from clickstream_guardian.pipelines.live import Watcher, checkpoint_group, claim_checkpoints
+from clickstream_guardian.pipelines.live import (
+    HEARTBEAT_SECONDS,
+    Watcher,
+    checkpoint_group,
+    claim_checkpoints,
+)
 from clickstream_guardian.pipelines.progress import Meter, Seen
+from clickstream_guardian.sources.kafka.admin import offset_spans
 from clickstream_guardian.sources.kafka.announce import Announcer
 from clickstream_guardian.store import (
     Checkpoint,
@@ -118,6 +124,7 @@ class SparkDetection:
         self._meters: defaultdict[int, Meter] = defaultdict(Meter)
         self._ends: dict[PartitionKey, int] = {}
         self._points, self._progress = self._claim()
+        self._saved_at = time.monotonic()
         watcher.owns(list(self._progress.values()))
 
     @property
@@ -134,15 +141,33 @@ class SparkDetection:
         self._step(judge_all)
 
     def on_silence(self, judge_all: JudgeAll) -> None:
-        """Close the windows of partitions that have been silent for long, where there are any."""
+        """Close the windows of partitions that have been silent for long, where there are any.
+
+        Raises:
+            GuardianError: the database or Kafka is away.
+        """
         if self._quiet() - self._told_quiet:
             self._step(judge_all)
+        elif time.monotonic() - self._saved_at > HEARTBEAT_SECONDS:
+            self._note_idleness()
 
     def on_progress(self, progress: Mapping[str, Any]) -> None:
         """Note the log's ends, as Spark last saw them."""
         for source in progress.get("sources", []):
             for topic, ends in (source.get("latestOffset") or {}).items():
                 self._ends |= {PartitionKey(topic, int(n)): int(at) for n, at in ends.items()}
+
+    def _note_idleness(self) -> None:
+        """Tell that this process lives, where the log is there and nothing on it waits."""
+        self._saved_at = time.monotonic()
+        servers = self._where.servers
+        spans = {kind.topic: offset_spans(servers, kind.topic) for kind in EVENT_KINDS}
+        ends = {PartitionKey(topic, s.partition): s.end for topic in spans for s in spans[topic]}
+        if any(point.next_offset < ends.get(key, 0) for key, point in self._points.items()):
+            return
+        with self._store.begin() as connection:
+            for noted in self._progress.values():
+                save_progress(connection, noted)
 
     def _step(self, judge_all: JudgeAll) -> None:
         started = time.monotonic()
@@ -153,7 +178,7 @@ class SparkDetection:
             outcomes += pickle.loads(data)  # noqa: S301 from our own executors
         progress = self._noted(outcomes, started)
         self._save(outcomes, progress)
-        now = time.monotonic()
+        self._saved_at = now = time.monotonic()
         for outcome in outcomes:
             self._points[outcome.key] = outcome.point
             if outcome.messages:
