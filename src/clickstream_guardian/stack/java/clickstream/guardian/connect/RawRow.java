@@ -53,9 +53,14 @@ public final class RawRow implements Transformation<SinkRecord> {
           "time_out_of_range",
           "the time is before 2000 or over 60 s after it was received: " + at);
     }
-    if (row.get("price") instanceof BigDecimal price && price.abs().compareTo(PRICE_LIMIT) >= 0) {
+    if (row.get("price") instanceof BigDecimal price && isTooLarge(price)) {
       throw new Rejection("bad_price", "the price is larger than the lake can hold: " + price);
     }
+  }
+
+  /** Compared digit by digit: the number itself tells the precision of its field, not its own. */
+  private static boolean isTooLarge(BigDecimal price) {
+    return new BigDecimal(price.unscaledValue().abs(), price.scale()).compareTo(PRICE_LIMIT) >= 0;
   }
 
   @Override
