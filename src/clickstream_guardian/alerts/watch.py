@@ -89,7 +89,7 @@ class Watch:
         now = sight.seen.at
         self._read_silences()
         concerns = [*conditions(sight.seen, self._limits), *sight.anomalies]
-        known = dict(self._told) if sight.seen.status else _of_services(self._told)
+        known = dict(self._told) if sight.seen.status is not None else _of_services(self._told)
         watch_ends(known, concerns, now)
         self._told |= known
         notices = decide(concerns, known, self._silences, self._policy, now)

@@ -29,7 +29,6 @@ _FROM_HOUR, _TO_HOUR = 7, 21
 _EVEN_SHARE = 0.83
 """Share of a day's events in them, about."""
 _STRETCH_SECONDS = (_TO_HOUR - _FROM_HOUR) * 3600
-_COLUMNS = ["session_id", "occurred_at", "item_id", "category"]
 _OURS = ("GUARDIAN_", "DATABASE_", "KAFKA_", "SCHEMA_REGISTRY_")
 COMMAND = [sys.executable, "-c", "from clickstream_guardian.cli import main; main()"]
 """The command ``guardian``, of this very installation."""
@@ -192,7 +191,11 @@ def _even_hours(clicks: Path) -> Path:
 def _lines(clicks: Path) -> pl.LazyFrame:
     import polars as pl
 
-    return pl.scan_csv(clicks, has_header=False, infer_schema=False, new_columns=_COLUMNS)
+    from clickstream_guardian.events.decode import base_columns
+    from clickstream_guardian.events.fields import CLICK
+
+    names = base_columns(CLICK)
+    return pl.scan_csv(clicks, has_header=False, infer_schema=False, new_columns=names)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:

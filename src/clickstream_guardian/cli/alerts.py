@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,7 @@ def watch(
     with opened_store(settings) as store:
         if once:
             with _alone(settings):
-                made = _watch(settings, store, settling=timedelta())
+                made = _watch(settings, store, settles=False)
                 told = made.begin() + len(made.round())
             notes.print(f"{told} alerts.")
             return
@@ -210,8 +211,8 @@ def _alone(settings: Settings) -> Iterator[None]:
         lock.release()
 
 
-def _watch(settings: Settings, store: Store, settling: timedelta = timedelta(minutes=1)) -> Watch:
-    """Who looks for what is wrong; what ended has to stay away for so long."""
+def _watch(settings: Settings, store: Store, *, settles: bool = True) -> Watch:
+    """Who looks for what is wrong; one who looks once cannot see what stays away."""
     from clickstream_guardian.alerts.conditions import Thresholds
     from clickstream_guardian.alerts.model import Policy
     from clickstream_guardian.alerts.watch import Watch
@@ -220,8 +221,9 @@ def _watch(settings: Settings, store: Store, settling: timedelta = timedelta(min
     policy = Policy(
         Severity[settings.alert_least_severity.upper()],
         timedelta(seconds=settings.alert_cooldown_seconds),
-        settling,
     )
+    if not settles:
+        policy = replace(policy, settling=timedelta())
     limits = Thresholds(
         settings.alert_lag_messages,
         settings.alert_silent_seconds,

@@ -53,15 +53,26 @@ def opened(settings: Settings, engine: str = "embedded") -> Iterator[Parts]:
     """
     config = detector_config(settings)
     _load_meanwhile("clickstream_guardian.pipelines.replay", "clickstream_guardian.metrics.loader")
-    home = Home(settings.home_path)
     with (
         opened_store(settings) as store,
+        opened_beside(store, settings, config, engine) as parts,
+    ):
+        yield parts
+
+
+@contextmanager
+def opened_beside(
+    store: Store, settings: Settings, config: DetectorConfig, engine: str = "embedded"
+) -> Iterator[Parts]:
+    """Everything else that a pipeline works with, beside a database that is open."""
+    with (
         _opened_lake(settings, store) as lake,
         _opened_engine(settings, engine, lake) as host,
     ):
         from clickstream_guardian.metrics.loader import load_metrics
         from clickstream_guardian.pipelines.replay import Parts
 
+        home = Home(settings.home_path)
         yield Parts(home, store, lake, host, tuple(load_metrics()), config)
 
 

@@ -197,7 +197,7 @@ def batch(
 
     Example: [bold]guardian batch --from 2014-04-01 --to 2014-04-30[/]
     """
-    from clickstream_guardian.cli.opening import opened, opened_store
+    from clickstream_guardian.cli.opening import detector_config, opened_beside, opened_store
     from clickstream_guardian.metrics.loader import find_metrics
     from clickstream_guardian.pipelines.clients import settle_allowed
     from clickstream_guardian.pipelines.daily import compute_days, due_days, outcome_noted
@@ -212,8 +212,8 @@ def batch(
     settings = _settings(batch_engine=engine)
     with (
         opened_store(settings) as store,
-        outcome_noted(store) as run,  # a lake or an engine that does not open is a failed run, too
-        opened(settings, settings.batch_engine) as parts,
+        outcome_noted(store) as run,  # what does not open is a failed run, too
+        opened_beside(store, settings, detector_config(settings), settings.batch_engine) as parts,
     ):
         settle_allowed(parts.store, parts.engine, parts.detector.shadow_rules)
         due = due_days(parts.store, parts.lake, parts.engine, days, parts.detector.rules)

@@ -317,8 +317,8 @@ class LiveDetection:
 
     def _note_idleness(self) -> None:
         """Tell that this process lives, and that nothing comes: the log says so, and is there."""
-        for number in list(self._buckets)[:1]:
-            self._consumer.span(self._consumer.places(number)[0])
+        if self._buckets:
+            self._consumer.span(self._consumer.places(min(self._buckets))[0])
         now = time.monotonic()
         noted = [bucket.idle(now) for bucket in self._buckets.values()]
         with self._store.begin() as connection:

@@ -173,9 +173,9 @@ def _open_files(
             source = f"{source}:first-{request.max_events}"
         record = _register(parts.store, source, path, kind, request)
         spooled = parts.home.spool / source.replace(":", "-")
+        if record.status == "finished":
+            shutil.rmtree(spooled, ignore_errors=True)  # where a death came before that
         if record.status == "finished" or source in files:
-            if source not in files:
-                shutil.rmtree(spooled, ignore_errors=True)  # where a death came before that
             report.already.append(path)
             continue
         observer.begin(f"Reading {path.name}", path.stat().st_size)

@@ -160,9 +160,11 @@ class SparkDetection:
     def _note_idleness(self) -> None:
         """Tell that this process lives, where the log is there and nothing on it waits."""
         self._saved_at = time.monotonic()
-        servers = self._where.servers
-        spans = {kind.topic: offset_spans(servers, kind.topic) for kind in EVENT_KINDS}
-        ends = {PartitionKey(topic, s.partition): s.end for topic in spans for s in spans[topic]}
+        ends = {
+            PartitionKey(kind.topic, span.partition): span.end
+            for kind in EVENT_KINDS
+            for span in offset_spans(self._where.servers, kind.topic)
+        }
         if any(point.next_offset < ends.get(key, 0) for key, point in self._points.items()):
             return
         with self._store.begin() as connection:

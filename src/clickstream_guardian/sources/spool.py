@@ -109,7 +109,9 @@ class Spool:
     @property
     def days(self) -> tuple[date, ...]:
         """The days of the events, in order ``time``."""
-        return tuple(sorted({date.fromisoformat(name[:10]) for name, _ in self.index.parts}))
+        return tuple(
+            sorted({date.fromisoformat(name[: _DAY.letters]) for name, _ in self.index.parts})
+        )
 
     def day(self, day: date) -> pl.DataFrame:
         """The events of a day, in order ``time``: each of its parts in file order."""

@@ -135,8 +135,8 @@ class Supervisor:
 
     def died(self) -> bool:
         """Whether it ended without putting its pid file away, as when it was killed."""
-        pid_file = self.folder / "supervisord.pid"
-        return pid_file.exists() and not psutil.pid_exists(int(pid_file.read_text() or 0))
+        pid = _noted_pid(self.folder)
+        return pid > 0 and not psutil.pid_exists(pid)
 
     def alive(self, name: str) -> bool:
         """Whether a process runs or is about to."""
@@ -232,10 +232,15 @@ def stack_processes(folder: Path) -> list[psutil.Process]:
     return found + [process for process, session in others if session in sessions]
 
 
+def _noted_pid(folder: Path) -> int:
+    """The supervisor's process by its pid file; 0 where none is noted."""
+    pid_file = folder / "supervisord.pid"
+    return int(pid_file.read_text() or 0) if pid_file.exists() else 0
+
+
 def kill_at_once(folder: Path) -> None:
     """Kill the supervisor, so that it starts nothing again, then its servers."""
-    pid_file = folder / "supervisord.pid"
-    boss = int(pid_file.read_text()) if pid_file.exists() else 0
+    boss = _noted_pid(folder)
     found = stack_processes(folder)
     for process in sorted(found, key=lambda process: process.pid != boss):
         try:

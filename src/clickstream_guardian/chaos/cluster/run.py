@@ -31,6 +31,7 @@ from clickstream_guardian.chaos.cluster.wait import wait_judged, wait_landed, wa
 from clickstream_guardian.chaos.judge import Times, Verdict, attacks, wrong
 from clickstream_guardian.chaos.load import steady_rate, told_rate
 from clickstream_guardian.chaos.run import Outcome, Say, scratch_folder
+from clickstream_guardian.errors import GuardianError
 from clickstream_guardian.events.fields import CLICK
 from clickstream_guardian.lake.lake import Lake
 from clickstream_guardian.settings import Settings
@@ -48,7 +49,6 @@ _HOLD = 0.25
 """Share of the load during which it stays, at least."""
 _PATIENCE_SECONDS = 60.0
 """Until work goes on without what a crash has broken, at most."""
-_LOOK_SECONDS = 0.05
 _JUDGED = (
     "SELECT anomaly_id, rule, session_id, window_start, window_end, measures, severity, status, "
     "event_count, first_crossed_at, crossed_event_id FROM anomaly_sessions"
@@ -146,8 +146,7 @@ def _held_rate(trial: Trial, producer: EventProducer) -> float:
         producer.flush()
     wait_saved(trial.detection, trial.settings)
     rate = (len(rehearsal.events) - half) / (time.monotonic() - began)
-    if trial.lake is not None:
-        wait_landed(trial.detection, trial.settings, trial.lake)
+    _wait_landed(trial)
     return rate
 
 
@@ -179,32 +178,36 @@ def _broken(
         with scenario.fault(ground):
             time.sleep(load.seconds * _HOLD)
             if scenario.crash:
-                _wait_for_all(watcher.seen, before, load.rate // len(before))
+                with suppress(GuardianError):  # the verdict then tells that nothing came back
+                    detection.wait(
+                        lambda: _went_on(watcher.seen, before, load.rate // len(before)),
+                        _PATIENCE_SECONDS,
+                    )
             lifted = watcher.now()
         sender.wait()
         wait_judged(detection, trial.settings)
         detection.wait(lambda: not trial.servers.troubles())
-        if trial.lake is not None:
-            wait_landed(trial.detection, trial.settings, trial.lake)
+        _wait_landed(trial)
         watcher.look_again(detection.wait)
         times = Times(fault, fault, lifted, lifted, watcher.now())
         return times, pace, watcher.seen, len(ground.corrupted)
 
 
-def _wait_for_all(seen: Seen, before: Mapping[int, int], more: int) -> None:
-    """Until of every partition so much more is saved than lay there; not for ever."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        saved = seen.looks[-1].next_offsets if seen.looks else None
-        if saved and all(saved.get(place, 0) >= end + more for place, end in before.items()):
-            return
-        time.sleep(_LOOK_SECONDS)
+def _went_on(seen: Seen, before: Mapping[int, int], more: int) -> bool:
+    """Whether of every partition so much more is saved than lay there before."""
+    saved = seen.looks[-1].next_offsets or {}
+    return all(saved.get(place, 0) >= end + more for place, end in before.items())
 
 
 def _warm_up(trial: Trial, producer: EventProducer) -> None:
     """Let detection judge, and landing land, a first event of every partition."""
     send_singles(producer, trial.load.earlier)
     wait_judged(trial.detection, trial.settings)
+    _wait_landed(trial)
+
+
+def _wait_landed(trial: Trial) -> None:
+    """Until every message is in the lake, where that is part of the trial."""
     if trial.lake is not None:
         wait_landed(trial.detection, trial.settings, trial.lake)
 
